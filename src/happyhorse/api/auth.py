@@ -1,0 +1,103 @@
+"""Who is asking: Bearer keys, scopes, rate limits, and the single user of a server that only this machine can reach.
+
+A request without a credential is allowed only in single-user mode, from a loopback address, to a loopback name and not from a
+web page of another site. A wrong credential is always refused.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from fastapi import Request
+
+from happyhorse.errors import Forbidden, LimitExceeded, Unauthenticated
+from happyhorse.jobs.keys import SCOPES, KeyStore, Scope
+from happyhorse.jobs.submit import LOCAL, Caller
+
+_MINUTE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A caller with what it may do. The owner filter is None for those who see every job."""
+
+    caller: Caller
+    scopes: tuple[str, ...]
+
+    @property
+    def sees(self) -> str | None:
+        return None if "admin" in self.scopes else self.caller.owner
+
+
+class Auth:
+    def __init__(self, keys: KeyStore, *, single_user: bool) -> None:
+        self.keys, self.single_user = keys, single_user
+        self._calls: dict[str, deque[float]] = {}
+        self._lock = threading.Lock()
+
+    def identify(self, request: Request, scope: Scope) -> Identity:
+        """Raises: Unauthenticated, Forbidden, LimitExceeded (only for calls that start work)."""
+        secret = _secret(request)
+        if secret is None:
+            if self.single_user and is_local(request):
+                return Identity(LOCAL, SCOPES)
+            raise Unauthenticated("send a key: Authorization: Bearer hh_...")
+        key = self.keys.find(secret)
+        if key is None:
+            raise Unauthenticated("this key is not known or was revoked")
+        if scope not in key.scopes and "admin" not in key.scopes:
+            raise Forbidden(f"this key has no scope '{scope}'; it has {', '.join(key.scopes)}")
+        if scope == "generate" and key.requests_per_minute is not None:
+            self._count(key.id, key.requests_per_minute)
+        return Identity(Caller(key.id, key.spend_limit_micros), key.scopes)
+
+    def _count(self, key_id: str, limit: int) -> None:
+        now = time.monotonic()
+        with self._lock:
+            calls = self._calls.setdefault(key_id, deque())
+            while calls and now - calls[0] >= _MINUTE_S:
+                calls.popleft()
+            if len(calls) >= limit:
+                wait = _MINUTE_S - (now - calls[0])
+                raise LimitExceeded(f"this key may make {limit} requests a minute; try again in {wait:.0f} s")
+            calls.append(now)
+
+
+def _secret(request: Request) -> str | None:
+    header = request.headers.get("authorization")
+    if header is None:
+        return None
+    kind, _, secret = header.strip().partition(" ")
+    if kind.lower() not in ("bearer", "key") or not secret.strip():
+        raise Unauthenticated("Authorization must be 'Bearer <key>'")
+    return secret.strip()
+
+
+def is_local(request: Request) -> bool:
+    """From this machine, to this machine by name, and not on behalf of a page of another site."""
+    client = request.client.host if request.client else ""
+    origin = request.headers.get("origin")
+    pages = [] if origin is None else [_host(origin)]
+    host = _host(f"//{request.headers.get('host', '')}")
+    return all(is_loopback(name) for name in (client, host, *pages))
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

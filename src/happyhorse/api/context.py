@@ -1,0 +1,30 @@
+"""What every endpoint needs, hung on the application by `create_app`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from happyhorse.api.auth import Auth
+from happyhorse.api.feed import Feed
+from happyhorse.api.links import Links
+from happyhorse.jobs.service import Service
+
+
+@dataclass(frozen=True)
+class Context:
+    service: Service
+    auth: Auth
+    links: Links
+    feed: Feed
+
+
+async def _context(request: Request) -> Context:
+    context = request.app.state.context
+    assert isinstance(context, Context)
+    return context
+
+
+Here = Annotated[Context, Depends(_context)]

@@ -1,0 +1,81 @@
+"""News of jobs for the event streams: one query for all watchers of the process tells whose job has something new."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+
+from happyhorse.jobs.job import TERMINAL, Event
+from happyhorse.jobs.store import JobStore
+
+POLL_S = 0.1
+_TERMINAL_TYPES = frozenset(status.value for status in TERMINAL)
+_BATCH = 400
+
+
+class Feed:
+    """Streams of events, each from any number on, none left out. Runs while somebody watches."""
+
+    def __init__(self, store: JobStore) -> None:
+        self.store = store
+        self._watchers: dict[str, list[asyncio.Event]] = {}
+        self._known: dict[str, int] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def follow(self, job_id: str, *, after: int) -> AsyncIterator[Event]:
+        """Yield the events after a number as they come, and end after the last one of the job."""
+        bell = asyncio.Event()
+        bell.set()
+        self._watchers.setdefault(job_id, []).append(bell)
+        self._start()
+        try:
+            while True:
+                await bell.wait()
+                bell.clear()
+                over = await asyncio.to_thread(self.store.is_over, job_id)  # asked before the events are read
+                while batch := await asyncio.to_thread(self.store.events, job_id, after=after):
+                    for event in batch:
+                        after = event.number
+                        yield event
+                        if event.type in _TERMINAL_TYPES:
+                            return
+                if over:
+                    return  # the caller had seen the last event already, or the job was deleted
+        finally:
+            self._leave(job_id, bell)
+
+    def _leave(self, job_id: str, bell: asyncio.Event) -> None:
+        watchers = self._watchers[job_id]
+        watchers.remove(bell)
+        if not watchers:
+            del self._watchers[job_id]
+            self._known.pop(job_id, None)
+
+    def _start(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._poll())
+
+    async def _poll(self) -> None:
+        while self._watchers:
+            await asyncio.sleep(POLL_S)
+            ids = list(self._watchers)
+            for start in range(0, len(ids), _BATCH):
+                await self._ring(ids[start : start + _BATCH])
+
+    async def _ring(self, ids: Sequence[str]) -> None:
+        counts = await asyncio.to_thread(self.store.event_counts, ids)
+        for job_id in ids:
+            count = counts.get(job_id)
+            if count == self._known.get(job_id):
+                continue
+            if count is not None:
+                self._known[job_id] = count
+            for bell in self._watchers.get(job_id, ()):
+                bell.set()
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task

@@ -1,0 +1,79 @@
+"""Errors as RFC 9457 problem details: the one place where an exception becomes an HTTP answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from happyhorse.errors import HappyHorseError, Unauthenticated
+
+_log = logging.getLogger("happyhorse.api")
+
+
+class Problem(BaseModel):
+    """What went wrong, by RFC 9457. `code` is stable; `field` names the part of the request."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    field: str | None = None
+    retryable: bool = False
+
+
+def problem(
+    status: int, code: str, detail: str, *, field: str | None = None, retryable: bool = False
+) -> JSONResponse:
+    body = Problem(
+        type=f"urn:happyhorse:error:{code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        field=field,
+        retryable=retryable,
+    )
+    headers = {"WWW-Authenticate": "Bearer"} if status == Unauthenticated.status else None
+    return JSONResponse(body.model_dump(), status, headers, "application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Map our errors, bad input of the framework's own, unknown routes, and everything else."""
+
+    @app.exception_handler(HappyHorseError)
+    async def ours(_request: Request, err: HappyHorseError) -> JSONResponse:
+        return problem(err.status, err.code, err.message, field=err.field, retryable=err.retryable)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, err: RequestValidationError) -> JSONResponse:
+        first = err.errors()[0]
+        field = ".".join(str(part) for part in first["loc"][1:]) or None
+        return problem(422, "invalid_request", f"{field or 'request'}: {first['msg']}", field=field)
+
+    @app.exception_handler(HTTPException)
+    async def http(_request: Request, err: HTTPException) -> JSONResponse:
+        codes: Mapping[int, str] = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+        return problem(err.status_code, codes.get(err.status_code, "invalid_request"), str(err.detail))
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, err: Exception) -> JSONResponse:
+        _log.error("%s %s failed", request.method, request.url.path, exc_info=err)
+        return problem(500, "error", "the server failed; the log says why", retryable=True)
+
+
+RESPONSES: Mapping[int | str, Mapping[str, object]] = {
+    status: {"model": Problem, "description": text, "content": {"application/problem+json": {}}}
+    for status, text in (
+        (401, "No credential, or a wrong one."),
+        (403, "The credential does not allow this."),
+        (422, "The request is not valid; `field` and `detail` say what and why."),
+    )
+}

@@ -1,0 +1,199 @@
+"""What the native API answers: models for OpenAPI, and the functions that fill them from jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from fastapi import Request
+from pydantic import BaseModel
+
+from happyhorse.api.links import Links
+from happyhorse.jobs.files import Upload
+from happyhorse.jobs.job import Event, Job, Status
+from happyhorse.jobs.keys import Key
+from happyhorse.jobs.store import MICROS
+
+
+class ProgressView(BaseModel):
+    stage: str | None
+    step: int
+    num_steps: int
+    percent: float
+    eta_s: float | None
+
+
+class ErrorView(BaseModel):
+    code: str
+    message: str
+    retryable: bool
+    field: str | None
+
+
+class OutputView(BaseModel):
+    url: str
+    thumbnail_url: str
+    width: int
+    height: int
+    base_width: int
+    base_height: int
+    duration_s: float
+    fps: int
+    num_frames: int
+    seed: int
+    size_bytes: int
+    sha256: str
+    sound: str
+    engine: str
+    weights_id: str
+    weights_hash: str
+    notes: list[str]
+
+
+class Generation(BaseModel):
+    """A job. `status` goes forward only; `output` is there when it succeeded, `error` when it failed."""
+
+    id: str
+    status: Status
+    mode: str
+    engine: str
+    seed: int
+    request: dict[str, object]
+    metadata: dict[str, str]
+    progress: ProgressView
+    price_usd: float
+    cost_usd: float
+    output: OutputView | None
+    error: ErrorView | None
+    notes: list[str]
+    retry_of: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime | None
+    object: str = "generation"
+
+
+class GenerationPage(BaseModel):
+    object: str = "list"
+    data: list[Generation]
+    next_cursor: str | None
+
+
+class PlanView(BaseModel):
+    """What would be made and what it would cost; nothing was run."""
+
+    plan: dict[str, object]
+    price_usd: float
+    digest: str
+    object: str = "plan"
+
+
+class FileView(BaseModel):
+    id: str
+    object: str = "file"
+    name: str
+    sha256: str
+    kind: str
+    format: str
+    size_bytes: int
+    width: int
+    height: int
+    duration_s: float
+    created_at: datetime
+    expires_at: datetime | None
+
+
+class FilePage(BaseModel):
+    object: str = "list"
+    data: list[FileView]
+    next_cursor: str | None
+
+
+class KeyView(BaseModel):
+    id: str
+    object: str = "key"
+    name: str
+    prefix: str
+    scopes: list[str]
+    requests_per_minute: int | None
+    spend_limit_usd: float | None
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class NewKeyView(KeyView):
+    secret: str
+
+
+def generation(job: Job, request: Request, links: Links) -> Generation:
+    here = f"/v1/generations/{job.id}"
+    output = None
+    if job.output is not None:
+        urls = {"url": f"{here}/content", "thumbnail_url": f"{here}/thumbnail"}
+        signed = {name: links.signed(request, path) for name, path in urls.items()}
+        output = OutputView.model_validate({**job.output, **signed})
+    plan = job.plan
+    return Generation.model_construct(
+        id=job.id,
+        status=job.status,
+        mode=job.mode,
+        engine=job.engine,
+        seed=plan["seed"],
+        request=dict(job.request),
+        metadata=dict(job.metadata),
+        progress=ProgressView.model_construct(
+            stage=job.stage,
+            step=job.step,
+            num_steps=job.num_steps,
+            percent=round(100 * job.fraction, 1),
+            eta_s=None if job.eta_s is None else round(job.eta_s, 1),
+        ),
+        price_usd=job.price_micros / MICROS,
+        cost_usd=job.cost_micros / MICROS,
+        output=output,
+        error=ErrorView(**asdict(job.error)) if job.error else None,
+        notes=plan["notes"],
+        retry_of=job.retry_of,
+        created_at=when(job.created_at),
+        started_at=maybe(job.started_at),
+        finished_at=maybe(job.finished_at),
+        expires_at=maybe(job.expires_at),
+    )
+
+
+def event_data(event: Event) -> Mapping[str, object]:
+    data = dict(event.data)
+    if "fraction" in data:
+        data["percent"] = round(100 * float(str(data.pop("fraction"))), 1)
+    return {"id": event.job_id, "number": event.number, "at": when(event.at).isoformat(), **data}
+
+
+def file(upload: Upload) -> FileView:
+    facts = {**upload.info, "id": upload.id, "name": upload.name}
+    times = {"created_at": when(upload.created_at), "expires_at": maybe(upload.expires_at)}
+    return FileView.model_validate({**facts, **times})
+
+
+def key(found: Key) -> dict[str, object]:
+    limit = found.spend_limit_micros
+    return {
+        "id": found.id,
+        "object": "key",
+        "name": found.name,
+        "prefix": found.prefix,
+        "scopes": list(found.scopes),
+        "requests_per_minute": found.requests_per_minute,
+        "spend_limit_usd": None if limit is None else limit / MICROS,
+        "created_at": when(found.created_at),
+        "revoked_at": maybe(found.revoked_at),
+    }
+
+
+def when(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def maybe(seconds: float | None) -> datetime | None:
+    return None if seconds is None else when(seconds)

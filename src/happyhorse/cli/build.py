@@ -1,0 +1,68 @@
+"""Builds what commands pass down: settings, database, service, engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from happyhorse.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from happyhorse.db import Database
+    from happyhorse.engines.base import Engine
+    from happyhorse.jobs.service import Service
+    from happyhorse.settings import Settings
+
+
+def find_settings(engine: str | None, data_dir: Path | None, database_url: str | None) -> Settings:
+    """The environment's choices, overruled by the command's; checked."""
+    from dataclasses import replace
+
+    from happyhorse.engines.catalog import CATALOG
+    from happyhorse.settings import Settings
+
+    found = Settings.from_env()
+    found = replace(
+        found,
+        engine=engine or found.engine,
+        data_dir=(data_dir or found.data_dir).absolute(),
+        database_url=database_url or found.database_url,
+    )
+    if found.engine not in CATALOG:
+        raise InvalidRequest(
+            f"engine must be one of {', '.join(CATALOG)}; got '{found.engine}'", field="engine"
+        )
+    found.data_dir.mkdir(parents=True, exist_ok=True)
+    return found
+
+
+def open_database(settings: Settings) -> Database:
+    from happyhorse.db import Database, sqlite_url
+
+    return Database.open(settings.database_url or sqlite_url(settings.data_dir))
+
+
+def open_service(settings: Settings) -> Service:
+    from happyhorse.engines.catalog import CATALOG
+    from happyhorse.jobs.service import Service
+
+    return Service.open(
+        open_database(settings),
+        settings.data_dir,
+        CATALOG,
+        default_engine=settings.engine,
+        retention_s=settings.retention_hours * 3600,
+        secret=settings.secret,
+        allow_local_urls=settings.allow_local_urls,
+    )
+
+
+def load_engine(name: str, testcard_seconds: float) -> Engine:
+    if name == "testcard":
+        from happyhorse.engines.testcard import TestcardEngine
+
+        return TestcardEngine(seconds=testcard_seconds)
+    from happyhorse.engines.local import LocalEngine
+
+    return LocalEngine.from_package(name)

@@ -1,0 +1,106 @@
+"""Commands that look and measure: how a prompt is read, a clip on one page, the network against its reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from happyhorse.cli.show import print_json
+from happyhorse.errors import InvalidRequest
+
+verify = typer.Typer(help="Check the network against golden tensors.", no_args_is_help=True)
+bench = typer.Typer(help="Measure this machine.", no_args_is_help=True)
+
+
+def prompt(
+    text: Annotated[str, typer.Argument(help="The prompt to read.")],
+    mode: Annotated[
+        str | None, typer.Option(help="t2v, i2v, r2v or edit [by the wording].", metavar="NAME")
+    ] = None,
+    duration: Annotated[
+        float | None, typer.Option(help="Length of the clip, to check the lines.", metavar="N")
+    ] = None,
+    references: Annotated[
+        int | None, typer.Option(help="Number of images, to check the names.", metavar="N")
+    ] = None,
+    series: Annotated[
+        bool, typer.Option("--series", help="The clip is one of a feed with one face.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON (prompt/schema.json).")] = False,
+) -> None:
+    """Show how a prompt is understood: parts, lines, references, findings."""
+    from typing import get_args
+
+    from happyhorse.prompt.read import read_prompt
+    from happyhorse.request import Mode
+
+    modes: tuple[Mode, ...] = get_args(Mode)
+    known = next((name for name in modes if name == mode), None)
+    if mode is not None and known is None:
+        raise InvalidRequest(f"mode must be one of {', '.join(modes)}; got '{mode}'", field="mode")
+    read = read_prompt(text, mode=known, duration_s=duration, num_references=references, is_series=series)
+    if as_json:
+        print_json(read.to_dict())
+        return
+    from happyhorse.prompt.view import print_prompt
+
+    print_prompt(read)
+
+
+def contact(
+    file: Annotated[Path, typer.Argument(help="The clip.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The picture.")] = Path("sheet.png"),
+) -> None:
+    """Make a contact sheet: frames over waveform and spectrogram."""
+    from happyhorse.contact import contact_sheet
+
+    contact_sheet(file, output)
+    print(output)
+
+
+@verify.callback()
+@bench.callback()
+def _group() -> None:
+    pass
+
+
+@verify.command()
+def goldens(folder: Annotated[Path, typer.Argument(help="Folder of .safetensors cases.")]) -> None:
+    """Run every golden case of a folder; exit 1 on a miss and when nothing was covered."""
+    from happyhorse.model.verify import Check, Problem, verify_goldens
+
+    if not folder.is_dir():
+        raise InvalidRequest(f"folder '{folder}' does not exist", field="folder")
+
+    def show(result: Check | Problem) -> None:
+        if isinstance(result, Problem):
+            print(f"FAIL  {result.case}: {result.reason}")
+            return
+        limit = result.limit
+        verdict = "FAIL" if not result.passed else "near" if result.informative else "ok"
+        print(
+            f"{verdict:<4}  {result.case:<24} {result.output:<40} max {result.max_error:.2e} (<= {limit.maximum:.0e})  "
+            f"mean {result.mean_error:.2e} (<= {limit.mean:.0e})"
+        )
+
+    report = verify_goldens(folder, on_result=show)
+    for name in report.not_covered:
+        print(f"not covered: {name}")
+    print(
+        f"{len(report.checks)} outputs compared, {len(report.failures)} failed, {len(report.not_covered)} not covered"
+    )
+    if not report.passed:
+        raise typer.Exit(1)
+
+
+@bench.command()
+def forward(repeats: Annotated[int, typer.Option(help="Best of this many runs.", min=1)] = 3) -> None:
+    """Time one forward pass: ours beside the plain reference, in one run."""
+    from happyhorse.model.bench import bench_forward
+
+    print(f"{'shape':<28} {'rows':>6} {'ours':>10} {'ours bf16':>10} {'reference':>10} {'ratio':>6}")
+    for timing in bench_forward(repeats=repeats):
+        seconds = f"{timing.ours_s:>9.4f}s {timing.ours_bf16_s:>9.4f}s {timing.reference_s:>9.4f}s"
+        print(f"{timing.shape:<28} {timing.num_rows:>6} {seconds} {timing.ratio:>6.2f}")

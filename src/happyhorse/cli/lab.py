@@ -1,0 +1,198 @@
+"""Commands of the laboratory: look at the world, train on it, pack the weights. They need the extra `train`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+train = typer.Typer(
+    help="Train nano's parts; each command goes on where it was killed.", no_args_is_help=True
+)
+world = typer.Typer(help="Look at the world that nano learns.", no_args_is_help=True)
+
+evaluation = typer.Typer(help="Measure an engine's clips.", no_args_is_help=True)
+
+_Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
+_Minutes = Annotated[float, typer.Option(help="Training time in all, earlier runs included.", min=0.1)]
+_Resume = Annotated[bool, typer.Option("--resume/--restart", help="Go on from the state in the folder.")]
+_Threads = Annotated[
+    int, typer.Option(help="CPU threads of the network; one core stays free for drawing.", min=1)
+]
+_DEFAULT_OUT = Path("runs/nano")
+
+
+def _say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def _threads(count: int) -> None:
+    import torch
+
+    torch.set_num_threads(count)
+
+
+@train.command("codec-video")
+def codec_video(
+    out: _Out = _DEFAULT_OUT, minutes: _Minutes = 60, resume: _Resume = True, threads: _Threads = 1
+) -> None:
+    """Fit the video encoder on the world, then train the decoder."""
+    from happyhorse.training.codec_video import run
+
+    _threads(threads)
+    print(run(out=out, minutes=minutes, resume=resume, on_report=lambda report: _say(str(report))))
+
+
+@train.command("codec-audio")
+def codec_audio(
+    out: _Out = _DEFAULT_OUT, minutes: _Minutes = 30, resume: _Resume = True, threads: _Threads = 1
+) -> None:
+    """Fit the audio encoder on the world, then train the decoder."""
+    from happyhorse.training.codec_audio import run
+
+    _threads(threads)
+    print(run(out=out, minutes=minutes, resume=resume, on_report=lambda report: _say(str(report))))
+
+
+@train.command("text")
+def text(
+    out: _Out = _DEFAULT_OUT, minutes: _Minutes = 20, resume: _Resume = True, threads: _Threads = 1
+) -> None:
+    """Train the prompt encoder to read the world's attributes."""
+    from happyhorse.training.text import run
+
+    _threads(threads)
+    run(
+        out=out / "text.safetensors",
+        minutes=minutes,
+        resume=resume,
+        on_report=lambda report: _say(str(report)),
+    )
+    print(out / "text.safetensors")
+
+
+@train.command("nano")
+def nano(
+    out: _Out = _DEFAULT_OUT, minutes: _Minutes = 100, resume: _Resume = True, threads: _Threads = 1
+) -> None:
+    """Train the transformer on the three parts before it."""
+    from happyhorse.training.clips import Codecs
+    from happyhorse.training.train import run
+
+    _threads(threads)
+    codecs = Codecs(out / "video_vae.safetensors", out / "audio_vae.safetensors", out / "text.safetensors")
+    print(
+        run(
+            out=out,
+            codecs=codecs,
+            minutes=minutes,
+            resume=resume,
+            on_report=lambda report, _: _say(report.line()),
+        )
+    )
+
+
+@train.command("pack")
+def pack(
+    folder: Annotated[Path, typer.Argument(help="Where the packed weights go.")], out: _Out = _DEFAULT_OUT
+) -> None:
+    """Write a run's four parts as small as they ship: int8 matrices, half-precision codecs."""
+    from happyhorse.training.ship import pack_weights
+
+    for path in pack_weights(out, folder):
+        print(f"{path} {path.stat().st_size / 1e6:.1f} MB")
+
+
+@world.command("sheet")
+def sheet(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The PNG.")] = Path("world.png"),
+    seed: Annotated[int, typer.Option(help="The first scene's number.")] = 0,
+) -> None:
+    """Draw sixteen scenes on one page."""
+    from PIL import Image
+
+    from happyhorse.world.sheet import draw_sheet
+
+    Image.fromarray(draw_sheet(seed)).save(output)
+    print(output)
+
+
+@world.command("sample")
+def sample(
+    seed: Annotated[int, typer.Option(help="The scene's number.")] = 0,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The MP4.")] = Path("world.mp4"),
+    seconds: Annotated[int, typer.Option("--duration", help="Seconds.", min=1, max=15)] = 5,
+) -> None:
+    """Draw one scene as a clip with its sound, and print a prompt for it."""
+    from happyhorse.media.write import encode
+    from happyhorse.world.sheet import sample_clip
+
+    _scene, prompt, frames, sound = sample_clip(seed, seconds=seconds, width=1280, height=720)
+    encode(
+        output, frames, size=(1280, 720), audio=sound[None], metadata={"prompt": prompt, "engine": "world"}
+    )
+    print(prompt)
+    print(output)
+
+
+@evaluation.callback()
+def _group() -> None:
+    """Measure what an engine makes against what was asked."""
+
+
+@evaluation.command("nano")
+def eval_nano(
+    count: Annotated[int, typer.Option(help="Held-out prompts.", min=1)] = 20,
+    folder: Annotated[Path, typer.Option("--out", help="Where clips, instrument and table go.")] = Path(
+        "runs/eval"
+    ),
+    weights: Annotated[
+        Path | None, typer.Option(help="A folder of packed weights instead of the package's.")
+    ] = None,
+    minutes: Annotated[
+        float, typer.Option(help="Time to train the instrument, when there is none.", min=0.1)
+    ] = 4,
+    threads: _Threads = 2,
+) -> None:
+    """Make held-out clips with nano, read the finished files with instruments, and print the table."""
+    import json
+
+    from happyhorse.engines.local import LocalEngine
+    from happyhorse.engines.plan import plan
+    from happyhorse.eval.nano import evaluate
+    from happyhorse.eval.reader import load_reader, save_reader, train_reader
+    from happyhorse.request import parse_request
+
+    _threads(threads)
+    engine = LocalEngine.from_package("nano") if weights is None else LocalEngine.from_folder("nano", weights)
+    instrument = folder / "reader.safetensors"
+    if not instrument.exists():
+        save_reader(train_reader(engine.weights.video_vae, minutes=minutes, on_report=_say), instrument)
+
+    def make(prompt: str, seed: int, path: Path) -> None:
+        request = parse_request({"prompt": prompt, "seed": seed, "resolution": "720P"})
+        engine.run(plan(request, engine.capabilities, media={}), path, on_progress=lambda _: None)
+
+    table = evaluate(
+        make,
+        load_reader(instrument),
+        engine.weights.video_vae,
+        folder=folder,
+        count=count,
+        on_clip=lambda item, read, mouth: _say(
+            f"mouth {mouth:+.2f}, {sum(read[n] == item.scene.attributes()[n] for n in item.asked)}/{len(item.asked)}: {item.prompt}"
+        ),
+    )
+    (folder / "table.json").write_text(json.dumps(table.to_dict(), indent=2))
+    for row in table.rows:
+        void = "  void: the instrument errs too much" if row.void else ""
+        print(
+            f"{row.name:<14} nano {row.nano:4.0%}  instrument {row.instrument:4.0%}  chance {row.chance:4.0%}{void}"
+        )
+    mouths = " ".join(f"{value:+.2f}" for value in table.mouth)
+    print(
+        f"mouth against loudness: mean {sum(table.mouth) / len(table.mouth):+.2f} (instrument {table.mouth_instrument:.2f}): {mouths}"
+    )

@@ -1,0 +1,110 @@
+"""What an engine is: its capabilities as data, its progress, and the one method that turns a plan into a file.
+
+The planner (`plan.py`) reads only Capabilities, so planning needs no engine object, no weights and no torch. To stop a
+run, the progress callback raises `errors.Canceled`; the engine lets it pass and leaves no file behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from happyhorse.request import MAX_REFERENCES, Mode, Output
+from happyhorse.shapes import FPS, MAX_DURATION_S
+
+if TYPE_CHECKING:
+    from happyhorse.engines.plan import Plan
+
+Stage = Literal["prepare", "base", "refine", "decode", "finish"]
+STAGES: tuple[Stage, ...] = ("prepare", "base", "refine", "decode", "finish")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One report from a running engine.
+
+    `step` of `num_steps` counts inside the stage; `fraction` in [0, 1] covers the whole run and never goes back; `eta_s` is
+    None until there is a measured step to judge by.
+    """
+
+    stage: Stage
+    step: int
+    num_steps: int
+    fraction: float
+    eta_s: float | None = None
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """How long and how much memory a run takes on the machine the figures were measured on.
+
+    seconds = load_s + token_step_s * tokens * num_steps + decode_s_per_mpx * megapixels decoded at base size
+            + encode_s_per_mpx * megapixels written
+    bytes   = resident_bytes + bytes_per_token * tokens + bytes_per_pixel * pixels of one written frame
+    """
+
+    load_s: float = 0.0
+    token_step_s: float = 0.0
+    decode_s_per_mpx: float = 0.0
+    encode_s_per_mpx: float = 0.0
+    resident_bytes: int = 0
+    bytes_per_token: int = 0
+    bytes_per_pixel: int = 0
+
+
+# USD per second of clip. 720P and 1080P: the published sheet (product.md 7). 480P has no published price: half of 720P,
+# rounded up, in line with its pixel count.
+DEFAULT_PRICES: Mapping[str, float] = {"480P": 0.091, "720P": 0.182, "1080P": 0.312}
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """Everything the planner may know of an engine. Plain data: no callables, no paths to weights."""
+
+    engine: str
+    weights_id: str
+    weights_hash: str
+    modes: frozenset[Mode]
+    languages: frozenset[str]
+    resolutions: tuple[str, ...]
+    base_sizes: Mapping[str, tuple[int, int]]
+    """ratio -> (width, height) in pixels of the denoised picture, before it is brought to the output size; empty for an
+    engine that draws at the output size and has no latents."""
+    num_steps: int
+    sampler: str
+    native_fps: int = FPS
+    max_references: int = MAX_REFERENCES
+    max_duration_s: int = MAX_DURATION_S
+    text_tokens: int = 0
+    """Rows of the packed sequence that the prompt takes, padding included."""
+    phonemes_per_s: float = 0.0
+    """Further rows for each second of clip, for the speech."""
+    voice_track: bool = False
+    """Whether a sound file can drive the speech."""
+    speaks: bool = True
+    """False for an engine that does not say the lines, so that none is refused for its length or language."""
+    cost: Cost = field(default_factory=Cost)
+    price_per_second: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_PRICES))
+    vocabulary: frozenset[str] | None = None
+    """Lower-case words the engine can draw; None when the engine does not say."""
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
+    """Lower-case words and phrases for which the engine draws something near -> what it draws."""
+
+
+class Engine(Protocol):
+    """Runs plans. Two implementations today: the test card and the local network."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def run(self, plan: Plan, output: Path, *, on_progress: OnProgress) -> Output:
+        """Write the clip to `output` (temporary name, then renamed) and describe it.
+
+        Raises: Canceled when on_progress raises it; MediaError for an input that fails while it is read; EngineError else.
+        """
+        ...

@@ -1,0 +1,75 @@
+"""The engines that exist, as data: what each can do and what it costs. Planning reads this and never imports torch.
+
+An engine that has loaded its weights replaces `weights_id`, `weights_hash` and its vocabulary with what the files say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+
+from happyhorse.engines.base import Capabilities, Cost
+from happyhorse.request import LANGUAGES
+from happyhorse.shapes import RATIOS, RESOLUTIONS
+
+# nano v0 has only seen wide pictures; every ratio is cut from the middle of one.
+_NANO_SIZES = dict.fromkeys(RATIOS, (224, 128))
+
+_VOCABULARY = resources.files("happyhorse") / "model" / "vocabulary.txt"
+"""A word nano knows in each line, or a word, a tab and attribute=value: what it draws instead."""
+_SPOKEN_OF = {"person": "a person in everyday clothes", "any": "an everyday garment", "yes": "a beard"}
+
+
+def _read_vocabulary() -> tuple[frozenset[str], dict[str, str]]:
+    lines = [
+        line.split("\t") for line in _VOCABULARY.read_text(encoding="utf-8").splitlines() if line.strip()
+    ]
+    stand_ins = {word: value.split("=")[1] for word, value in (line for line in lines if len(line) == 2)}
+    words = frozenset(part for line in lines for part in line[0].split())
+    return words, {word: _SPOKEN_OF.get(value, value) for word, value in stand_ins.items()}
+
+
+_WORDS, _STAND_INS = _read_vocabulary()
+
+NANO = Capabilities(
+    engine="nano",
+    weights_id="nano-v0",
+    weights_hash="",
+    modes=frozenset({"t2v"}),
+    languages=frozenset({"en"}),
+    resolutions=RESOLUTIONS,
+    base_sizes=_NANO_SIZES,
+    num_steps=8,
+    sampler="euler",
+    text_tokens=16,
+    phonemes_per_s=12.0,
+    # First guesses for two cores, to be replaced by what `happyhorse bench` and the first real run measure.
+    cost=Cost(
+        load_s=4.0,
+        token_step_s=3.0e-4,
+        decode_s_per_mpx=0.5,
+        encode_s_per_mpx=0.02,
+        resident_bytes=600_000_000,
+        bytes_per_token=60_000,
+        bytes_per_pixel=150,
+    ),
+    vocabulary=_WORDS,
+    stand_ins=_STAND_INS,
+)
+
+TESTCARD = Capabilities(
+    engine="testcard",
+    weights_id="none",
+    weights_hash="",
+    modes=frozenset({"t2v", "i2v", "r2v", "edit"}),
+    languages=frozenset(LANGUAGES),
+    resolutions=RESOLUTIONS,
+    base_sizes={},
+    num_steps=8,
+    sampler="none",
+    voice_track=True,
+    speaks=False,
+    cost=Cost(load_s=0.3, encode_s_per_mpx=0.02, resident_bytes=150_000_000, bytes_per_pixel=60),
+)
+
+CATALOG: Mapping[str, Capabilities] = {"nano": NANO, "testcard": TESTCARD}

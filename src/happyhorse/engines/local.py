@@ -1,0 +1,181 @@
+"""LocalEngine: a request's plan becomes a clip, made by a network on this machine.
+
+text, speech, first frame -> clean latents and rows -> denoise -> picture and sound decode -> file. Pictures are decoded as a
+stream into the encoder, so memory does not grow with the length of the clip. Engines `nano` and, later, `magihuman` are
+this one class with other weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from happyhorse.engines.base import Capabilities, OnProgress
+from happyhorse.engines.catalog import CATALOG
+from happyhorse.engines.plan import Plan
+from happyhorse.engines.progress import Reporter
+from happyhorse.errors import Unsupported
+from happyhorse.media.picture import fit, watermark
+from happyhorse.media.read import decode_image
+from happyhorse.media.write import encode, writable
+from happyhorse.model.audio_vae import AudioVae
+from happyhorse.model.checkpoint import Checkpoint, load_checkpoint, weights_hash
+from happyhorse.model.pack import Latents, pack
+from happyhorse.model.phonemes import Spoken, phonemes_of
+from happyhorse.model.sampler import Velocity, denoise
+from happyhorse.model.text import TextEncoder
+from happyhorse.model.video_vae import VideoVae
+from happyhorse.request import Output
+from happyhorse.shapes import LatentShape
+from happyhorse.speech import VOICES, Speaker, phoneme_id
+
+FILES = ("transformer", "video_vae", "audio_vae", "text")
+LINE_START_S = 0.25
+LINE_GAP_S = 0.35
+_STAGE_SHARES = {"prepare": 0.05, "base": 0.45, "decode": 0.48, "finish": 0.02}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The four parts of a local engine, loaded."""
+
+    checkpoint: Checkpoint
+    video_vae: VideoVae
+    audio_vae: AudioVae
+    text: TextEncoder
+    digest: str
+
+    @classmethod
+    def load(cls, folder: Path) -> Weights:
+        """Read a folder of weights. Raises: WeightsMissing naming the file and what is wrong with it."""
+        paths = {name: folder / f"{name}.safetensors" for name in FILES}
+        hashes = "".join(weights_hash(path) for path in paths.values())
+        return cls(
+            load_checkpoint(paths["transformer"]),
+            VideoVae.load(paths["video_vae"]),
+            AudioVae.load(paths["audio_vae"]),
+            TextEncoder.load(paths["text"]),
+            hashlib.sha256(hashes.encode()).hexdigest(),
+        )
+
+
+class LocalEngine:
+    """Runs plans with weights from a folder; loads them once."""
+
+    def __init__(self, capabilities: Capabilities, weights: Weights) -> None:
+        self._capabilities = replace(capabilities, weights_hash=weights.digest)
+        self.weights = weights
+
+    @classmethod
+    def from_package(cls, name: str) -> LocalEngine:
+        """Load the weights that the package ships. Raises: Unsupported for a name without any."""
+        folder = Path(str(resources.files("happyhorse") / "weights" / name))
+        if name not in CATALOG or not folder.is_dir():
+            raise Unsupported(f"no weights for engine '{name}' come with this package", field="engine")
+        return cls.from_folder(name, folder)
+
+    @classmethod
+    def from_folder(cls, name: str, folder: Path) -> LocalEngine:
+        """Load weights from a folder of four files. Raises: WeightsMissing naming the file and what is wrong with it."""
+        return cls(CATALOG[name], Weights.load(folder))
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._capabilities
+
+    def run(self, plan: Plan, output: Path, *, on_progress: OnProgress) -> Output:
+        """Make the clip. Raises: what on_progress raises; MediaError for an input; EngineError."""
+        writable(output)
+        reporter = Reporter(on_progress, _STAGE_SHARES)
+        reporter.say("prepare", 0, 1)
+        assert plan.latent is not None
+        with torch.inference_mode():
+            latents = self._denoise(plan, plan.latent, reporter)
+            sound = None if plan.sound == "remove" else self._sound(latents.audio)
+            frames = self._frames(plan, latents.video, reporter)
+            encode(
+                output,
+                frames,
+                size=(plan.width, plan.height),
+                audio=sound,
+                metadata=plan.tags(self.weights.digest),
+            )
+        reporter.say("finish", 1, 1)
+        return plan.output(output, weights_hash=self.weights.digest)
+
+    def _denoise(self, plan: Plan, shape: LatentShape, reporter: Reporter) -> Latents:
+        model, settings = self.weights.checkpoint.model, self.weights.checkpoint.sampler
+        num_audio = shape.audio().num_latents
+        phonemes = phonemes_of(self._speak(plan), num_audio=num_audio)
+        first = None if plan.image is None else self._first_frame(plan)
+        generator = torch.Generator().manual_seed(plan.seed)
+        audio = torch.randn(1, num_audio, model.config.audio_channels, generator=generator)
+        size = (shape.frames, shape.height, shape.width)
+        video = torch.randn(1, model.config.latent_channels, *size, generator=generator)
+
+        def velocity_for(prompt: str) -> Velocity:
+            text = self.weights.text.encode([prompt])
+            rows = partial(pack, model.config, text=text, phonemes=phonemes)
+            return lambda now: model(rows(video=now.video, audio=now.audio))
+
+        return denoise(
+            velocity_for(plan.prompt),
+            Latents(video, audio),
+            settings=replace(settings, num_steps=plan.num_steps),
+            unconditional=velocity_for("") if settings.guidance else None,
+            first_frame=first,
+            on_step=lambda done, total: reporter.say("base", done, total),
+        )
+
+    def _speak(self, plan: Plan) -> list[Spoken]:
+        """Place the plan's lines one after another; the voice's gender is what the prompt reader understood."""
+        if not plan.lines:
+            return []
+        reading = self.weights.text.read([plan.prompt])[0]["gender"]
+        gender = "male" if reading.value == "man" else "female"
+        spoken: list[Spoken] = []
+        clock_s = LINE_START_S
+        with Speaker() as speaker:
+            for line in plan.lines:
+                names = [
+                    n
+                    for n, v in VOICES.items()
+                    if v.language == (line.language or "en") and v.gender == gender
+                ]
+                speech = speaker.phonemes(line.text, VOICES[names[plan.seed % len(names)]])
+                spoken += [(phoneme_id(p.symbol), clock_s + p.start_s, p.duration_s) for p in speech.phonemes]
+                clock_s += speech.duration_s + LINE_GAP_S
+        return spoken
+
+    def _first_frame(self, plan: Plan) -> Tensor:
+        """Return the clean latent (1, c, 1, h, w) of the user's picture at base size."""
+        assert plan.image is not None
+        picture = fit(
+            decode_image(Path(plan.image.path), crop=plan.crop), (plan.base_width, plan.base_height)
+        )
+        pixels = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None, :, None].float() / 127.5 - 1
+        return self.weights.video_vae.encode(pixels)
+
+    def _sound(self, latents: Tensor) -> NDArray[np.float32]:
+        waveform = self.weights.audio_vae.decode(latents)[0].numpy()
+        return np.stack([waveform, waveform])
+
+    def _frames(self, plan: Plan, latents: Tensor, reporter: Reporter) -> Iterator[NDArray[np.uint8]]:
+        """Yield finished pictures, at most num_frames of them, while later ones are still latents."""
+        number = 0
+        for chunk in self.weights.video_vae.decode_stream(latents):
+            pictures = ((chunk[0].clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 3, 0).numpy()
+            for picture in pictures[: plan.num_frames - number]:
+                frame = fit(picture, (plan.width, plan.height))
+                yield watermark(frame) if plan.watermark else frame
+                number += 1
+            reporter.say("decode", number, plan.num_frames)

@@ -1,0 +1,254 @@
+"""Bytes on disk, found by what they are: outputs, thumbnails and uploads under the SHA-256 of their content.
+
+No name that a user gave ever becomes part of a path. A content is written under a temporary name and moved into place, so
+what has a name is whole; writing the same content twice keeps one copy.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import sqlalchemy as sa
+
+from happyhorse.db import Database, files, new_id
+from happyhorse.errors import Conflict, InvalidRequest, MediaError, NotFound
+from happyhorse.jobs.fetch import Fetcher
+from happyhorse.media.read import probe
+from happyhorse.shapes import MediaInfo
+
+MAX_UPLOAD_BYTES = 120_000_000
+MAX_DATA_URL_BYTES = 30_000_000
+_CHUNK = 1 << 20
+_BATCH = 500
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_DATA_URL = re.compile(r"data:[\w.+/-]*(;[\w.+=-]+)*,", re.ASCII)
+
+
+class BlobStore:
+    """A folder of contents. `root/ab/abcd...` holds the bytes whose SHA-256 starts with ab."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.incoming = root / "incoming"
+        self.incoming.mkdir(parents=True, exist_ok=True)
+
+    def path(self, digest: str) -> Path:
+        """Where a content lies. Raises: NotFound when it is not there (any more)."""
+        place = self._place(digest)
+        if not place.is_file():
+            raise NotFound("the file is no longer kept")
+        return place
+
+    def put(self, source: Path) -> str:
+        """Take a finished file over (it is moved when it lies on the same disk) and return its digest."""
+        with source.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self._take(source, digest)
+        return digest
+
+    def put_bytes(self, data: bytes) -> str:
+        with self.temporary() as source:
+            source.write_bytes(data)
+            return self.put(source)
+
+    def put_stream(self, stream: BinaryIO, *, limit: int = MAX_UPLOAD_BYTES) -> tuple[str, int]:
+        """Copy an upload. Returns its digest and size. Raises: MediaError past the limit."""
+        digest, size = hashlib.sha256(), 0
+        with self.temporary() as source:
+            with source.open("wb") as file:
+                while chunk := stream.read(_CHUNK):
+                    size += len(chunk)
+                    if size > limit:
+                        raise MediaError(f"file is larger than {limit // 1_000_000} MB", field="file")
+                    digest.update(chunk)
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            self._take(source, digest.hexdigest())
+        return digest.hexdigest(), size
+
+    def sweep(self, in_use: Callable[[Sequence[str]], set[str]], *, older_than_s: float) -> int:
+        """Remove contents that nobody needs and that are older than the grace time. Returns how many."""
+        old = list(self.older(older_than_s))
+        unused = [place for place in old if place.parent == self.incoming]
+        kept = [place for place in old if place.parent != self.incoming]
+        for start in range(0, len(kept), _BATCH):
+            part = kept[start : start + _BATCH]
+            needed = in_use([place.name for place in part])
+            unused += [place for place in part if place.name not in needed]
+        for place in unused:
+            place.unlink(missing_ok=True)
+        return len(unused)
+
+    def older(self, seconds: float) -> Iterator[Path]:
+        """Contents, and left-over temporary files, that were last written or asked for before this long ago."""
+        limit = time.time() - seconds
+        for folder in self.root.iterdir():
+            for place in folder.iterdir() if folder.is_dir() else ():
+                if place.is_file() and place.stat().st_mtime < limit:
+                    yield place
+
+    def _place(self, digest: str) -> Path:
+        if not _DIGEST.fullmatch(digest):
+            raise NotFound("there is no such file")
+        return self.root / digest[:2] / digest
+
+    def _take(self, source: Path, digest: str) -> None:
+        place = self._place(digest)
+        if place.is_file():
+            os.utime(place)  # wanted again: the grace time of the sweep starts anew
+            source.unlink(missing_ok=True)
+            return
+        place.parent.mkdir(exist_ok=True)
+        if source.stat().st_dev != self.root.stat().st_dev:
+            with self.temporary() as nearby:
+                shutil.copyfile(source, nearby)
+                nearby.replace(place)
+            source.unlink()
+        else:
+            source.replace(place)
+
+    @contextmanager
+    def temporary(self) -> Iterator[Path]:
+        """A path for a file that is being written; what was not taken is removed."""
+        place = self.incoming / secrets.token_hex(12)
+        try:
+            yield place
+        finally:
+            place.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that a caller sent, by its id."""
+
+    id: str
+    owner: str
+    name: str
+    sha256: str
+    info: Mapping[str, object]
+    created_at: float
+    expires_at: float | None
+
+
+class UploadStore:
+    """Inputs: what was sent, what a probe saw in it, whom it belongs to."""
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: BlobStore,
+        *,
+        retention_s: float = 0.0,
+        fetcher: Fetcher | None = None,
+    ) -> None:
+        self.database, self.blobs, self.retention_s = database, blobs, retention_s
+        self.fetcher = fetcher or Fetcher()
+
+    def add(
+        self, stream: BinaryIO, *, name: str, owner: str, field: str = "file", file_id: str | None = None
+    ) -> Upload:
+        """Store and probe a file. Raises: MediaError when it is too large or no media; Conflict for an id that is taken."""
+        digest, _ = self.blobs.put_stream(stream)
+        try:
+            return self._add(digest, name=name, owner=owner, field=field, file_id=file_id)
+        except sa.exc.IntegrityError as err:
+            raise Conflict("a file was uploaded under this name before") from err
+
+    def add_data_url(self, url: str, *, owner: str, field: str) -> Upload:
+        """Raises: InvalidRequest for what is no base64 data URL, MediaError for what it holds."""
+        head = _DATA_URL.match(url)
+        if head is None or not head[0].endswith(";base64,"):
+            raise InvalidRequest(f"{field} must be a data URL in base64; got '{url[:40]}'", field=field)
+        if len(url) > MAX_DATA_URL_BYTES * 4 // 3:
+            raise MediaError(
+                f"{field} is larger than {MAX_DATA_URL_BYTES // 1_000_000} MB; upload it", field=field
+            )
+        try:
+            data = base64.b64decode(url[head.end() :], validate=True)
+        except (binascii.Error, ValueError) as err:
+            raise InvalidRequest(f"{field} is not valid base64 after '{head[0][:60]}'", field=field) from err
+        return self._add(self.blobs.put_bytes(data), name=field, owner=owner, field=field)
+
+    def add_url(self, url: str, *, owner: str, field: str) -> Upload:
+        """Fetch a file from the internet. Raises: MediaError when it may not or cannot be fetched, or is no media."""
+        with self.blobs.temporary() as place:
+            with place.open("wb") as file:
+                self.fetcher.fetch(url, file, field=field)
+            digest = self.blobs.put(place)
+        name = url.split("?", maxsplit=1)[0].split("#", maxsplit=1)[0]
+        return self._add(digest, name=name, owner=owner, field=field)
+
+    def _add(self, digest: str, *, name: str, owner: str, field: str, file_id: str | None = None) -> Upload:
+        facts = asdict(probe(self.blobs.path(digest), field=field))
+        del facts["path"]  # it follows from the digest, and the folder may move
+        now = time.time()
+        row = {
+            "id": file_id or f"file-{new_id()}",
+            "owner": owner,
+            "name": _shown_name(name),
+            "sha256": digest,
+            "info": facts,
+            "created_at": now,
+            "expires_at": now + self.retention_s if self.retention_s else None,
+        }
+        with self.database.write() as connection:
+            stored = connection.execute(sa.insert(files).values(row).returning(files)).one()
+        return Upload(**stored._mapping)
+
+    def get(self, file_id: str, *, owner: str | None) -> Upload:
+        """Raises: NotFound, also for another owner's file."""
+        query = sa.select(files).where(files.c.id == file_id)
+        if owner is not None:
+            query = query.where(files.c.owner == owner)
+        with self.database.read() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise NotFound(f"there is no file '{file_id[:64]}'")
+        return Upload(**row._mapping)
+
+    def list(
+        self, *, owner: str | None, limit: int = 20, after: str | None = None
+    ) -> tuple[Sequence[Upload], str | None]:
+        """Newest first, and the cursor of the next page."""
+        query = sa.select(files).order_by(files.c.id.desc()).limit(limit + 1)
+        if owner is not None:
+            query = query.where(files.c.owner == owner)
+        if after is not None:
+            query = query.where(files.c.id < after)
+        with self.database.read() as connection:
+            found = [Upload(**row._mapping) for row in connection.execute(query)]
+        return found[:limit], found[limit - 1].id if len(found) > limit else None
+
+    def delete(self, file_id: str, *, owner: str | None) -> None:
+        """Forget an upload; a job that uses its content still has it. Raises: NotFound."""
+        upload = self.get(file_id, owner=owner)
+        with self.database.write() as connection:
+            connection.execute(sa.delete(files).where(files.c.id == upload.id))
+
+    def forget_expired(self) -> int:
+        with self.database.write() as connection:
+            return connection.execute(sa.delete(files).where(files.c.expires_at < time.time())).rowcount
+
+
+def media_info(facts: Mapping[str, object], blobs: BlobStore) -> MediaInfo:
+    """The facts of a stored input, with the path that it has on this machine. Raises: NotFound."""
+    return MediaInfo(path=str(blobs.path(str(facts["sha256"]))), **facts)  # type: ignore[arg-type]
+
+
+def _shown_name(name: str) -> str:
+    """The last part of a name that a caller gave, with nothing in it that could hurt where it is shown."""
+    last = re.split(r"[/\\]", name)[-1]
+    return re.sub(r"[^\w .()+-]", "_", last)[-200:].strip(" .") or "file"

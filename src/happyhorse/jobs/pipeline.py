@@ -1,0 +1,198 @@
+"""The durable workflow of one job: prepare -> make -> finish. Each step's result is kept by DBOS and is small JSON.
+
+A step returns digests and facts, never tensors, and it never raises for a job that cannot be done: it returns the error, so
+that a replay sees the same. A kill resumes at the step that was not finished. What an engine does inside `make` (base, refine,
+decode) is shown as progress; it becomes steps of its own when the Engine protocol can stop and resume between them.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+from dbos import DBOS
+from PIL import Image
+
+from happyhorse.engines.base import Engine, Progress
+from happyhorse.engines.plan import Plan
+from happyhorse.errors import Canceled, HappyHorseError, OutOfMemory
+from happyhorse.jobs.files import BlobStore
+from happyhorse.jobs.job import Job, JobError, Status
+from happyhorse.jobs.queue import WORKFLOW
+from happyhorse.jobs.store import JobStore
+from happyhorse.jobs.submit import replan
+from happyhorse.media.read import decode_video
+
+MAX_ATTEMPTS = 10
+"""A job that takes its worker down this often is given up; a kill from outside rarely meets one job twice."""
+REPORT_S = 0.25
+"""Progress is written at most this often, apart from a change of stage or step."""
+LOOK_S = 0.05
+"""The wish to cancel is looked for at most this often."""
+_THUMBNAIL_SIDE = 480
+_log = logging.getLogger("happyhorse.pipeline")
+
+
+class Made(TypedDict, total=False):
+    """What a step leaves behind: at most one of the three."""
+
+    output: dict[str, object]
+    error: dict[str, object]
+    canceled: bool
+
+
+class TakenOver(BaseException):
+    """Another worker owns this job now. Not an Exception: nothing on the way may keep it as the result of a step."""
+
+
+Step = Callable[[str, Callable[[], Any]], Any]
+"""Runs a function under a name, or returns what it returned the last time."""
+
+
+def run_step(name: str, function: Callable[[], Any]) -> Any:
+    """A step of the DBOS workflow that is running."""
+    return DBOS.run_step({"name": name}, function)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The steps of a job, bound to one worker's engine."""
+
+    engine: Engine
+    store: JobStore
+    blobs: BlobStore
+    work: Path
+    worker: str
+
+    def register(self) -> None:
+        """Give the workflow to DBOS. Once per process, before launch."""
+
+        @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)
+        def generate(job_id: str) -> str:
+            return self.run(job_id)
+
+    def run(self, job_id: str, step: Step = run_step) -> str:
+        """One execution of the workflow: the first, or a replay after a kill."""
+        # Not a step: every execution, also a replay, is a new attempt, and only the newest may change the job.
+        job = self.store.begin(job_id, self.worker)
+        if job is None:
+            return "nothing to do"
+        if job.attempt > MAX_ATTEMPTS:
+            text = f"the worker stopped {MAX_ATTEMPTS} times while it made this clip"
+            self.store.fail(job.id, job.attempt, JobError("worker_died", text, retryable=True))
+            return Status.FAILED
+        made = step("prepare", lambda: self._prepare(job)) or step("make", lambda: self._make(job))
+        return str(step("finish", lambda: {"status": self._finish(job, made)})["status"])
+
+    def _prepare(self, job: Job) -> Made:
+        """Check that this machine can still do what was planned; what cannot be made is empty or an error."""
+        try:
+            replan(job, self.engine.capabilities, self.blobs)
+        except HappyHorseError as err:
+            return Made(error=asdict(_told(err)))
+        return Made()
+
+    def _make(self, job: Job) -> Made:
+        folder = self.work / job.id
+        shutil.rmtree(folder, ignore_errors=True)  # what an attempt that died left behind
+        folder.mkdir(parents=True)
+        try:
+            return Made(output=self._clip(job, folder))
+        except Canceled:
+            return Made(canceled=True)
+        except Exception as err:
+            error = _told(err)
+            if not isinstance(err, HappyHorseError):
+                _log.exception("job %s failed", job.id)
+            return Made(error=asdict(error))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _clip(self, job: Job, folder: Path) -> dict[str, object]:
+        decided = replan(job, self.engine.capabilities, self.blobs)
+        reports = Reports(self.store, job)
+        path = folder / "clip.mp4"
+        clip = self.engine.run(decided, path, on_progress=reports.show)
+        thumbnail = self._thumbnail(path)
+        facts = asdict(clip)
+        del facts["path"]
+        return {**facts, **_of_plan(decided), "thumbnail": thumbnail, "sha256": self.blobs.put(path)}
+
+    def _thumbnail(self, path: Path) -> str:
+        frame = decode_video(path, max_seconds=0.2)[0]
+        picture = Image.fromarray(frame)
+        picture.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
+        data = io.BytesIO()
+        picture.save(data, "JPEG", quality=85)
+        return self.blobs.put_bytes(data.getvalue())
+
+    def _finish(self, job: Job, made: Made) -> str:
+        if "output" in made:
+            done = self.store.succeed(job.id, job.attempt, made["output"])
+        elif "error" in made:
+            done = self.store.fail(job.id, job.attempt, JobError(**made["error"]))  # type: ignore[arg-type]
+        else:
+            done = None
+        if (
+            done is None
+        ):  # canceled, or over already when a kill fell between the commit and the record of this step
+            done = self.store.finish_cancel(job.id) or self.store.get(job.id, owner=None)
+        return done.status.value
+
+
+class Reports:
+    """Writes an engine's progress to the job and carries a cancel back to the engine."""
+
+    def __init__(self, store: JobStore, job: Job) -> None:
+        self.store, self.job = store, job
+        self.written: Progress | None = None
+        self.written_at = self.looked_at = 0.0
+
+    def show(self, progress: Progress) -> None:
+        """Raises: Canceled when the caller wants it; TakenOver when the job has another worker."""
+        now = time.monotonic()
+        last = self.written
+        moved = last is None or (last.stage, last.step) != (progress.stage, progress.step)
+        stepped = moved and progress.stage in ("prepare", "base", "refine", "finish")
+        if stepped or now - self.written_at >= REPORT_S:
+            self.written, self.written_at = progress, now
+            status = self.store.progress(self.job.id, self.job.attempt, progress)
+        elif now - self.looked_at >= LOOK_S:
+            status = self.store.status(self.job.id, self.job.attempt)
+        else:
+            return
+        self.looked_at = now
+        if status is None:
+            raise TakenOver
+        if status is not Status.RUNNING:
+            raise Canceled
+
+
+def _of_plan(decided: Plan) -> Mapping[str, object]:
+    return {
+        "mode": decided.mode,
+        "resolution": decided.resolution,
+        "ratio": decided.ratio,
+        "sound": decided.sound,
+        "weights_id": decided.weights_id,
+        "plan_digest": decided.digest(),
+        "billed_seconds": decided.billed_seconds,
+    }
+
+
+def _told(err: Exception) -> JobError:
+    """An exception as the caller sees it; what is not ours is named by kind and not quoted."""
+    if isinstance(err, HappyHorseError):
+        return JobError(err.code, err.message, err.retryable, err.field)
+    if isinstance(err, MemoryError):
+        return JobError(OutOfMemory.code, "there was not enough memory for this clip", retryable=True)
+    if isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EDQUOT):
+        return JobError("disk_full", "the disk of the worker is full", retryable=True)
+    return JobError("engine_error", f"the engine failed ({type(err).__name__})", retryable=False)

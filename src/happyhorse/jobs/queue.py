@@ -1,0 +1,96 @@
+"""The queue in front of the workers: what is enqueued, under which names, and what DBOS must not decide for itself.
+
+One queue per engine, one job at a time per worker. The queue is partitioned by owner: a worker that is free looks at the
+owners in random order, so that a thousand jobs of one key do not stand before the first job of another.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
+
+from happyhorse.db import Database
+from happyhorse.jobs.job import Job
+
+APPLICATION = "happyhorse"
+VERSION = "1"
+"""A constant: by default DBOS derives it from the source, and an upgrade would strand every job in the queue."""
+WORKFLOW = "generate"
+POLL_S = 0.1
+JOBS_AT_ONCE_PER_KEY = 64
+_MAX_PRIORITY = 1_000
+_OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+
+
+def queue_name(engine: str) -> str:
+    return f"engine-{engine}"
+
+
+def dbos_config(database: Database, executor_id: str) -> DBOSConfig:
+    """How a worker runs DBOS."""
+    return {
+        "name": APPLICATION,
+        "system_database_url": database.plain_url,
+        "application_version": VERSION,
+        "executor_id": executor_id,
+        "serializer": DBOSPortableJSONSerializer(),
+        "log_level": "ERROR",
+        "enable_otlp": False,
+    }
+
+
+class JobQueue:
+    """The sender's end: used by the API and by the reconciler; needs no worker."""
+
+    def __init__(self, database: Database) -> None:
+        logging.getLogger("dbos").setLevel(logging.ERROR)
+        DBOS.migrate(database.plain_url)
+        self.database = database
+        self.client = DBOSClient(
+            system_database_engine=database.writer,
+            serializer=DBOSPortableJSONSerializer(),
+            application_name=APPLICATION,
+        )
+
+    def open(self, engine: str) -> None:
+        """Make sure the queue of an engine exists."""
+        self.client.register_queue(
+            queue_name(engine),
+            worker_concurrency=1,
+            partition_concurrency=JOBS_AT_ONCE_PER_KEY,
+            polling_interval_sec=POLL_S,
+        )
+
+    def put(self, connection: sa.Connection, job: Job) -> None:
+        """Enqueue inside the transaction that stores the job: either both are there or neither."""
+        options: EnqueueOptions = {
+            "workflow_name": WORKFLOW,
+            "queue_name": queue_name(job.engine),
+            "workflow_id": job.id,
+            "app_version": VERSION,
+            "queue_partition_key": job.owner,
+            "priority": max(1, min(_MAX_PRIORITY, _MAX_PRIORITY // 2 - job.priority)),
+        }
+        self.client.enqueue_in_transaction(connection, options, job.id)
+
+    def put_again(self, job: Job) -> None:
+        """For a job whose workflow is gone or over although the job is not."""
+        self.client.delete_workflows([job.id])
+        with self.database.write() as connection:
+            self.put(connection, job)
+
+    def stranded(self, jobs: Sequence[Job]) -> Sequence[Job]:
+        """Those of these live jobs that nothing will ever run."""
+        if not jobs:
+            return []
+        found = self.client.list_workflows(
+            workflow_ids=[job.id for job in jobs], load_input=False, load_output=False
+        )
+        alive = {workflow.workflow_id for workflow in found if workflow.status not in _OVER}
+        return [job for job in jobs if job.id not in alive]
+
+    def close(self) -> None:
+        self.client.destroy()

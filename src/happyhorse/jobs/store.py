@@ -1,0 +1,434 @@
+"""Every SQL statement about jobs: create, begin, progress, finish, cancel, list, events, ledger, outbox.
+
+A change of a job is one UPDATE that names the statuses it may come from (`job.TRANSITIONS`) and, for a worker, the attempt
+that it belongs to. So a worker that stalled and woke up after another took over changes nothing. The event of a change is
+written in the same transaction and takes its number from the job's own counter.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from happyhorse.db import Database, events, files, jobs, ledger, new_id, outbox
+from happyhorse.engines.base import Progress
+from happyhorse.errors import Conflict, LimitExceeded, NotFound
+from happyhorse.jobs.job import TERMINAL, Event, Job, JobError, NewJob, Status, sources
+
+MICROS = 1_000_000
+MAX_PAGE = 100
+_TERMINAL_VALUES = tuple(status.value for status in TERMINAL)
+_LIVE_VALUES = tuple(status.value for status in Status if status not in TERMINAL)
+
+Enqueue = Callable[[sa.Connection, Job], None]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which jobs to list; None means any."""
+
+    owner: str | None = None
+    status: Status | None = None
+    mode: str | None = None
+    engine: str | None = None
+    metadata: Mapping[str, str] | None = None
+    since: float | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True)
+class UsageLine:
+    """What one group of finished jobs came to."""
+
+    day: str
+    owner: str
+    engine: str
+    resolution: str
+    jobs: int
+    seconds: float
+    usd: float
+
+
+class JobStore:
+    """Jobs in a database. `retention_s` is how long a finished job is kept; 0 keeps it for ever."""
+
+    def __init__(self, database: Database, *, retention_s: float = 0.0) -> None:
+        self.database = database
+        self.retention_s = retention_s
+
+    # -- in ------------------------------------------------------------------------------------------------------------
+
+    def create(self, new: NewJob, enqueue: Enqueue) -> Job:
+        """Store a job and put it in the queue in one transaction. The same idempotency key returns the same job.
+
+        Raises: Conflict when the key was used for another request; LimitExceeded when the owner's spend limit is reached.
+        """
+        row = {name: value for name, value in asdict(new).items() if name != "spend_limit_micros"}
+        row |= {"id": new_id(), "status": Status.QUEUED.value, "num_events": 1, "created_at": time.time()}
+        try:
+            with self.database.write() as connection:
+                _check_spend(connection, new)
+                stored = connection.execute(sa.insert(jobs).values(row).returning(jobs)).one()
+                job = _job(stored)
+                _add_event(connection, job, "queued", {})
+                enqueue(connection, job)
+        except IntegrityError:
+            known = self.known(new.owner, new.idempotency_key, new.request_hash)
+            if known is None:
+                raise
+            return known  # this key came before
+        return job
+
+    def known(self, owner: str, idempotency_key: str | None, request_hash: str) -> Job | None:
+        """The job that this key made. Raises: Conflict when it made another one than is asked for now."""
+        if idempotency_key is None:
+            return None
+        query = sa.select(jobs).where(jobs.c.owner == owner, jobs.c.idempotency_key == idempotency_key)
+        with self.database.read() as connection:
+            row = connection.execute(query).first()
+        if row is not None and row.request_hash != request_hash:
+            text = f"idempotency key '{idempotency_key[:40]}' was used for another request (job {row.id})"
+            raise Conflict(text, field="Idempotency-Key")
+        return None if row is None else _job(row)
+
+    # -- the worker's side -----------------------------------------------------------------------------------------------
+
+    def begin(self, job_id: str, worker: str) -> Job | None:
+        """Start the next attempt. None when there is nothing to do: the job is over, canceled or gone."""
+        now = time.time()
+        begun = {
+            "status": Status.RUNNING.value,
+            "attempt": jobs.c.attempt + 1,
+            "worker": worker,
+            "started_at": sa.func.coalesce(jobs.c.started_at, now),
+            "num_events": jobs.c.num_events + 1,
+        }
+        with self.database.write() as connection:
+            job = _change(connection, job_id, begun, to=Status.RUNNING)
+            if job is not None:
+                _add_event(connection, job, "running", {"attempt": job.attempt})
+                return job
+            self._end(
+                connection, job_id, Status.CANCELED, {}, {}
+            )  # a cancel that the dead worker did not live to see
+        return None
+
+    def progress(self, job_id: str, attempt: int, progress: Progress) -> Status | None:
+        """Write progress and return the status now; None when this attempt no longer owns the job."""
+        facts = {
+            "stage": progress.stage,
+            "step": progress.step,
+            "num_steps": progress.num_steps,
+            "fraction": progress.fraction,
+            "eta_s": progress.eta_s,
+        }
+        values = {**facts, "num_events": jobs.c.num_events + 1}
+        with self.database.write(durable=False) as connection:
+            mine = (jobs.c.attempt == attempt, jobs.c.status.in_(("running", "canceling")))
+            job = _update(connection, job_id, values, *mine)
+            if job is not None:
+                _add_event(connection, job, "progress", facts)
+        return None if job is None else job.status
+
+    def status(self, job_id: str, attempt: int) -> Status | None:
+        """The status as a worker sees it between two writes of progress; None when the attempt no longer owns the job."""
+        query = sa.select(jobs.c.status, jobs.c.attempt).where(jobs.c.id == job_id)
+        with self.database.read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None or row.attempt != attempt else Status(row.status)
+
+    def succeed(self, job_id: str, attempt: int, output: Mapping[str, object]) -> Job | None:
+        """running -> succeeded, its charge and its message in one transaction; None when this attempt may not do it."""
+        done = {
+            "output": dict(output),
+            "fraction": 1.0,
+            "eta_s": 0.0,
+            "cost_micros": jobs.c.price_micros,
+        }
+        with self.database.write() as connection:
+            job = self._end(connection, job_id, Status.SUCCEEDED, done, {}, attempt=attempt)
+            if job is not None:
+                _charge(connection, job)
+        return job
+
+    def fail(self, job_id: str, attempt: int | None, error: JobError) -> Job | None:
+        """-> failed; nothing is charged. Without an attempt it is the service that gives up, not a worker."""
+        values = {"error": asdict(error)}
+        with self.database.write() as connection:
+            return self._end(
+                connection, job_id, Status.FAILED, values, {"error": asdict(error)}, attempt=attempt
+            )
+
+    def finish_cancel(self, job_id: str) -> Job | None:
+        """canceling -> canceled, by the worker that has stopped."""
+        with self.database.write() as connection:
+            return self._end(connection, job_id, Status.CANCELED, {}, {})
+
+    def _end(
+        self,
+        connection: sa.Connection,
+        job_id: str,
+        status: Status,
+        values: Mapping[str, object],
+        told: Mapping[str, object],
+        *,
+        attempt: int | None = None,
+    ) -> Job | None:
+        now = time.time()
+        last = {
+            "status": status.value,
+            "finished_at": now,
+            "expires_at": now + self.retention_s if self.retention_s else None,
+            "num_events": jobs.c.num_events + 1,
+        }
+        job = _change(connection, job_id, {**values, **last}, to=status, attempt=attempt)
+        if job is not None:
+            _add_event(connection, job, status.value, told)
+            message = {"id": new_id(), "job_id": job.id, "owner": job.owner, "created_at": now}
+            connection.execute(sa.insert(outbox).values(**message, type=f"generation.{status.value}"))
+        return job
+
+    # -- the caller's side ---------------------------------------------------------------------------------------------
+
+    def cancel(self, job_id: str, *, owner: str | None, only_waiting: bool = False) -> Job:
+        """queued -> canceled at once; running -> canceling, and the worker stops within a step. Again is no error.
+
+        Raises: NotFound; Conflict when the job is over, or runs and only a waiting one may be canceled.
+        """
+        with self.database.write() as connection:
+            job = None
+            if self._is(connection, job_id, owner):
+                job = self._end(connection, job_id, Status.CANCELED, {}, {})
+            elif not only_waiting:
+                values = {"status": Status.CANCELING.value, "num_events": jobs.c.num_events + 1}
+                owned = () if owner is None else (jobs.c.owner == owner,)
+                job = _change(connection, job_id, values, *owned, to=Status.CANCELING)
+                if job is not None:
+                    _add_event(connection, job, "canceling", {})
+        if job is not None:
+            return job
+        job = self.get(job_id, owner=owner)
+        if job.status in (Status.CANCELING, Status.CANCELED) and not only_waiting:
+            return job
+        raise Conflict(f"job {job_id} is {job.status.value} and can no longer be canceled")
+
+    @staticmethod
+    def _is(connection: sa.Connection, job_id: str, owner: str | None) -> bool:
+        """Whether the job is this owner's and still waits."""
+        query = sa.select(jobs.c.owner, jobs.c.status).where(jobs.c.id == job_id)
+        row = connection.execute(query).first()
+        return row is not None and owner in (None, row.owner) and row.status == Status.QUEUED.value
+
+    def get(self, job_id: str, *, owner: str | None) -> Job:
+        """Raises: NotFound, also for another owner's job."""
+        query = sa.select(jobs).where(jobs.c.id == job_id)
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
+        with self.database.read() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise NotFound(f"there is no generation '{job_id[:64]}'")
+        return _job(row)
+
+    def list(
+        self, wanted: Filter, *, limit: int = 20, after: str | None = None
+    ) -> tuple[Sequence[Job], str | None]:
+        """Newest first. Returns the page and the cursor of the next one, None at the end."""
+        limit = max(1, min(limit, MAX_PAGE))
+        query = _matching(sa.select(jobs), wanted).order_by(jobs.c.id.desc()).limit(limit + 1)
+        if after is not None:
+            query = query.where(jobs.c.id < after)
+        with self.database.read() as connection:
+            rows = connection.execute(query).all()
+        page = [_job(row) for row in rows[:limit]]
+        return page, page[-1].id if len(rows) > limit else None
+
+    def page(self, wanted: Filter, *, number: int, size: int) -> tuple[Sequence[Job], int]:
+        """For dialects that count pages from 1: newest first, and how many match in all."""
+        query = _matching(sa.select(jobs), wanted).order_by(jobs.c.id.desc())
+        count = _matching(sa.select(sa.func.count()).select_from(jobs), wanted)
+        with self.database.read() as connection:
+            rows = connection.execute(query.limit(size).offset((number - 1) * size)).all()
+            return [_job(row) for row in rows], int(connection.execute(count).scalar_one())
+
+    def delete(self, job_id: str, *, owner: str | None) -> Job:
+        """Forget a job that is over; the ledger keeps its line. Raises: NotFound; Conflict while it runs."""
+        job = self.get(job_id, owner=owner)
+        if not job.is_terminal:
+            raise Conflict(f"job {job_id} is {job.status.value}; cancel it before deleting it")
+        self._forget([job.id])
+        return job
+
+    def forget_expired(self, *, limit: int = 200) -> int:
+        """Delete jobs whose time is over. Returns how many."""
+        query = sa.select(jobs.c.id).where(
+            jobs.c.expires_at < time.time(), jobs.c.status.in_(_TERMINAL_VALUES)
+        )
+        with self.database.read() as connection:
+            expired = list(connection.execute(query.limit(limit)).scalars())
+        self._forget(expired)
+        return len(expired)
+
+    def _forget(self, ids: Sequence[str]) -> None:
+        with self.database.write() as connection:
+            connection.execute(sa.delete(events).where(events.c.job_id.in_(ids)))
+            connection.execute(sa.delete(jobs).where(jobs.c.id.in_(ids)))
+
+    # -- what others read ----------------------------------------------------------------------------------------------
+
+    def events(self, job_id: str, *, after: int = 0, limit: int = 500) -> Sequence[Event]:
+        query = sa.select(events).where(events.c.job_id == job_id, events.c.number > after)
+        with self.database.read() as connection:
+            rows = connection.execute(query.order_by(events.c.number).limit(limit)).all()
+        return [Event(row.job_id, row.number, row.at, row.type, row.data) for row in rows]
+
+    def is_over(self, job_id: str) -> bool:
+        """Whether nothing will happen to it any more; also when it is not there."""
+        query = sa.select(jobs.c.status).where(jobs.c.id == job_id)
+        with self.database.read() as connection:
+            return connection.execute(query).scalar() in (None, *_TERMINAL_VALUES)
+
+    def event_counts(self, ids: Sequence[str]) -> Mapping[str, int]:
+        """How many events each of these jobs has: one cheap query for all the watchers of a process."""
+        query = sa.select(jobs.c.id, jobs.c.num_events).where(jobs.c.id.in_(ids))
+        with self.database.read() as connection:
+            return {row.id: row.num_events for row in connection.execute(query)}
+
+    def live(self, *, older_than_s: float = 0.0, limit: int = 500) -> Sequence[Job]:
+        """Jobs that are not over, oldest first."""
+        query = sa.select(jobs).where(
+            jobs.c.status.in_(_LIVE_VALUES), jobs.c.created_at <= time.time() - older_than_s
+        )
+        with self.database.read() as connection:
+            return [_job(row) for row in connection.execute(query.order_by(jobs.c.created_at).limit(limit))]
+
+    def counts(self) -> Mapping[str, int]:
+        """Jobs by status."""
+        query = sa.select(jobs.c.status, sa.func.count().label("number")).group_by(jobs.c.status)
+        with self.database.read() as connection:
+            return {row.status: row.number for row in connection.execute(query)}
+
+    def usage(self, *, owner: str | None, since: float, until: float) -> Sequence[UsageLine]:
+        """The ledger between two times, by UTC day, key, engine and resolution."""
+        query = sa.select(ledger).where(ledger.c.at >= since, ledger.c.at < until).order_by(ledger.c.at)
+        if owner is not None:
+            query = query.where(ledger.c.owner == owner)
+        groups: dict[tuple[str, str, str, str], list[tuple[float, int]]] = {}
+        with self.database.read() as connection:
+            for row in connection.execute(query):
+                day = time.strftime("%Y-%m-%d", time.gmtime(row.at))
+                group = groups.setdefault((day, row.owner, row.engine, row.resolution), [])
+                group.append((row.seconds, row.micros))
+        return [
+            UsageLine(
+                *group, len(lines), round(sum(s for s, _ in lines), 3), sum(m for _, m in lines) / MICROS
+            )
+            for group, lines in groups.items()
+        ]
+
+    def blobs_in_use(self, digests: Sequence[str]) -> set[str]:
+        """Which of these contents a job or an upload still needs."""
+        found: set[str] = set()
+        with self.database.read() as connection:
+            for column in (jobs.c.output["sha256"].as_string(), jobs.c.output["thumbnail"].as_string()):
+                found.update(connection.execute(sa.select(column).where(column.in_(digests))).scalars())
+            found.update(
+                connection.execute(sa.select(files.c.sha256).where(files.c.sha256.in_(digests))).scalars()
+            )
+            for media in connection.execute(sa.select(jobs.c.media).where(jobs.c.mode != "t2v")).scalars():
+                found.update(info["sha256"] for info in media.values())
+        return found & set(digests)
+
+
+def _matching(query: sa.Select[Any], wanted: Filter) -> sa.Select[Any]:
+    for name in ("owner", "status", "mode", "engine"):
+        value = getattr(wanted, name)
+        if value is not None:
+            query = query.where(jobs.c[name] == value)
+    for key, text in (wanted.metadata or {}).items():
+        query = query.where(jobs.c.metadata[key].as_string() == text)
+    if wanted.since is not None:
+        query = query.where(jobs.c.created_at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(jobs.c.created_at <= wanted.until)
+    return query
+
+
+def _change(
+    connection: sa.Connection,
+    job_id: str,
+    values: Mapping[str, object],
+    *where: sa.ColumnElement[bool],
+    to: Status,
+    attempt: int | None = None,
+) -> Job | None:
+    """Move a job if the table of transitions, and the attempt if given, allow it."""
+    conditions = [jobs.c.status.in_(sources(to)), *where]
+    if attempt is not None:
+        conditions.append(jobs.c.attempt == attempt)
+    return _update(connection, job_id, values, *conditions)
+
+
+def _update(
+    connection: sa.Connection, job_id: str, values: Mapping[str, object], *where: sa.ColumnElement[bool]
+) -> Job | None:
+    statement = sa.update(jobs).where(jobs.c.id == job_id, *where).values(**values).returning(jobs)
+    row = connection.execute(statement).first()
+    return None if row is None else _job(row)
+
+
+def _add_event(connection: sa.Connection, job: Job, kind: str, data: Mapping[str, object]) -> None:
+    told = {"status": job.status.value, **data}
+    row = {"job_id": job.id, "number": job.num_events, "at": time.time(), "type": kind, "data": told}
+    connection.execute(sa.insert(events).values(row))
+
+
+def _charge(connection: sa.Connection, job: Job) -> None:
+    line = {
+        "job_id": job.id,
+        "owner": job.owner,
+        "engine": job.engine,
+        "mode": job.mode,
+        "resolution": str(job.plan["resolution"]),
+        "seconds": cast(float, job.plan["billed_seconds"]),
+        "micros": job.price_micros,
+        "at": time.time(),
+    }
+    connection.execute(sa.insert(ledger).values(line))
+
+
+def _check_spend(connection: sa.Connection, new: NewJob) -> None:
+    """What is charged plus what is on its way plus this one must stay within the owner's limit."""
+    limit = new.spend_limit_micros
+    if limit is None:
+        return
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext(:owner))"), {"owner": new.owner})
+    charged = connection.execute(
+        sa.select(sa.func.sum(ledger.c.micros)).where(ledger.c.owner == new.owner)
+    ).scalar()
+    coming = connection.execute(
+        sa.select(sa.func.sum(jobs.c.price_micros)).where(
+            jobs.c.owner == new.owner, jobs.c.status.in_(_LIVE_VALUES)
+        )
+    ).scalar()
+    total = int(charged or 0) + int(coming or 0)
+    if total + new.price_micros > limit:
+        text = (
+            f"this job costs {new.price_micros / MICROS:.3f} USD; {total / MICROS:.3f} of the key's limit of "
+            f"{limit / MICROS:.3f} USD are spent or on their way"
+        )
+        raise LimitExceeded(text)
+
+
+def _job(row: sa.Row[tuple[object, ...]]) -> Job:
+    fields = dict(row._mapping)
+    del fields["idempotency_key"], fields["request_hash"]
+    fields["status"] = Status(fields["status"])
+    fields["error"] = JobError(**fields["error"]) if fields["error"] else None
+    return Job(**fields)

@@ -1,0 +1,219 @@
+"""submit(fields) -> Job: the one way in, for the native API, foreign dialects and the SDK. Plans before it queues.
+
+What cannot run is refused here, with the field, the limit and the value. When `submit` returns, the job is stored and queued
+in one transaction and will run whatever dies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+
+from happyhorse.engines.base import Capabilities
+from happyhorse.engines.plan import Plan, plan
+from happyhorse.errors import Conflict, InvalidRequest
+from happyhorse.jobs.files import BlobStore, UploadStore, media_info
+from happyhorse.jobs.job import Job, NewJob, Status
+from happyhorse.jobs.queue import JobQueue
+from happyhorse.jobs.store import MICROS, JobStore
+from happyhorse.request import GenerationRequest, MediaRef, parse_request
+from happyhorse.shapes import MediaInfo
+
+MAX_IDEMPOTENCY_KEY = 255
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: the key's id, or LOCAL in single-user mode, and what may still be spent."""
+
+    owner: str
+    spend_limit_micros: int | None = None
+
+
+LOCAL = Caller("local")
+
+
+class Submitter:
+    """Turns what was asked for into a queued job. `engines` says what can be asked of which engine."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        queue: JobQueue,
+        uploads: UploadStore,
+        engines: Callable[[], Mapping[str, Capabilities]],
+        *,
+        default_engine: str,
+    ) -> None:
+        self.store, self.queue, self.uploads = store, queue, uploads
+        self.engines, self.default_engine = engines, default_engine
+
+    def plan(self, fields: Mapping[str, object], *, caller: Caller) -> tuple[GenerationRequest, Plan]:
+        """Decide a clip and run nothing. Raises: InvalidRequest and what lies below it."""
+        request = self._parse(fields)
+        media = self._media(request, caller.owner)
+        return request, self._decide(request, media)
+
+    def submit(
+        self,
+        fields: Mapping[str, object],
+        *,
+        caller: Caller,
+        idempotency_key: str | None = None,
+        priority: int = 0,
+    ) -> Job:
+        """Raises: InvalidRequest and what lies below it; Conflict for a reused key; LimitExceeded."""
+        _check_key(idempotency_key)
+        request = self._parse(fields)
+        asked = request.model_dump(mode="json", exclude_defaults=True) | {"engine": request.engine}
+        known = self.store.known(caller.owner, idempotency_key, _digest(asked))
+        if known is not None:
+            return known
+        media = self._media(request, caller.owner)
+        decided = self._decide(request, media)
+        new = NewJob(
+            owner=caller.owner,
+            engine=request.engine,
+            mode=request.mode,
+            request=_without_data(asked),
+            plan=_shown_plan(decided),
+            media={key: _facts(info) for key, info in _short_keys(media).items()},
+            metadata=request.metadata,
+            price_micros=round(decided.price_usd * MICROS),
+            request_hash=_digest(asked),
+            idempotency_key=idempotency_key,
+            priority=priority,
+            spend_limit_micros=caller.spend_limit_micros,
+        )
+        return self.store.create(new, self.queue.put)
+
+    def retry(self, job_id: str, *, caller: Caller) -> Job:
+        """A new job with the request and the seed of one that failed or was canceled. Raises: NotFound, Conflict."""
+        job = self.store.get(job_id, owner=caller.owner if caller.owner != LOCAL.owner else None)
+        if job.status not in (Status.FAILED, Status.CANCELED):
+            raise Conflict(
+                f"job {job_id} is {job.status.value}; only a failed or canceled one can be tried again"
+            )
+        for facts in job.media.values():
+            self.uploads.blobs.path(str(facts["sha256"]))
+        new = NewJob(
+            owner=job.owner,
+            engine=job.engine,
+            mode=job.mode,
+            request=job.request,
+            plan=job.plan,
+            media=job.media,
+            metadata=job.metadata,
+            price_micros=job.price_micros,
+            request_hash=_digest(job.request),
+            priority=job.priority,
+            retry_of=job.id,
+            spend_limit_micros=caller.spend_limit_micros,
+        )
+        return self.store.create(new, self.queue.put)
+
+    def _parse(self, fields: Mapping[str, object]) -> GenerationRequest:
+        return parse_request({"engine": self.default_engine, **fields})
+
+    def _decide(self, request: GenerationRequest, media: Mapping[str, MediaInfo]) -> Plan:
+        engines = self.engines()
+        capabilities = engines.get(request.engine)
+        if capabilities is None:
+            text = f"engine must be one that runs here, {', '.join(sorted(engines))}; got '{request.engine[:60]}'"
+            raise InvalidRequest(text, field="engine")
+        return plan(request, capabilities, media=media)
+
+    def _media(self, request: GenerationRequest, owner: str) -> dict[str, MediaInfo]:
+        return {reference.key: self._resolve(reference, field, owner) for field, reference in inputs(request)}
+
+    def _resolve(self, reference: MediaRef, field: str, owner: str) -> MediaInfo:
+        if reference.file_id is not None:
+            upload = self.uploads.get(reference.file_id, owner=owner)
+        elif reference.url is not None and reference.url[:5].lower() == "data:":
+            upload = self.uploads.add_data_url(reference.url, owner=owner, field=field)
+        elif reference.url is not None:
+            upload = self.uploads.add_url(reference.url, owner=owner, field=field)
+        else:
+            text = f"{field}: files of the server are not read; upload the file and send its id"
+            raise InvalidRequest(text, field=field)
+        return media_info(upload.info, self.uploads.blobs)
+
+
+def inputs(request: GenerationRequest) -> list[tuple[str, MediaRef]]:
+    """Every input of a request with the field that it stands in."""
+    named = [("image", request.image), ("video", request.video), ("voice", request.voice)]
+    named += [("references", reference) for reference in request.references]
+    return [(field, reference) for field, reference in named if reference is not None]
+
+
+def short_key(key: str) -> str:
+    """A data URL by its digest; everything else as it is."""
+    if key[:5].lower() != "data:":
+        return key
+    return f"data-{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def _short_keys(media: Mapping[str, MediaInfo]) -> dict[str, MediaInfo]:
+    return {short_key(key): info for key, info in media.items()}
+
+
+def _without_data(value: object) -> dict[str, object]:
+    """The request as it is kept: data URLs are replaced by the digest that their bytes are found by."""
+
+    def kept(part: object) -> object:
+        if isinstance(part, Mapping):
+            if part.get("url") is not None and str(part["url"])[:5].lower() == "data:":
+                return {"file_id": short_key(str(part["url"]))}
+            return {name: kept(inner) for name, inner in part.items()}
+        if isinstance(part, list | tuple):
+            return [kept(inner) for inner in part]
+        return part
+
+    found = kept(value)
+    assert isinstance(found, dict)
+    return found
+
+
+def _facts(info: MediaInfo) -> dict[str, object]:
+    facts = asdict(info)
+    del facts["path"]
+    return facts
+
+
+def _shown_plan(decided: Plan) -> dict[str, object]:
+    """The plan as it is kept and shown: without the places of files on this machine."""
+    fields = decided.to_dict()
+    for info in (fields["image"], fields["video"], fields["voice"], *_as_list(fields["references"])):
+        if isinstance(info, dict):
+            info.pop("path", None)
+    return {**fields, "digest": decided.digest()}
+
+
+def _as_list(value: object) -> list[object]:
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def _digest(request: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+
+
+def _check_key(key: str | None) -> None:
+    if key is not None and not 1 <= len(key) <= MAX_IDEMPOTENCY_KEY:
+        raise InvalidRequest(
+            f"Idempotency-Key must have 1 to {MAX_IDEMPOTENCY_KEY} characters; got {len(key)}",
+            field="Idempotency-Key",
+        )
+
+
+def replan(job: Job, capabilities: Capabilities, blobs: BlobStore) -> Plan:
+    """The plan of a stored job on this machine, with its seed, by what the engine that runs it can do now.
+
+    Raises: NotFound for an input that is gone; what `plan` raises.
+    """
+    seed = job.plan["seed"]
+    assert isinstance(seed, int)
+    request = parse_request(job.request)
+    media = {key: media_info(facts, blobs) for key, facts in job.media.items()}
+    return plan(request, capabilities, media=media, draw_seed=lambda: seed)

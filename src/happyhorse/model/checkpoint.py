@@ -1,0 +1,223 @@
+"""Weights on disk. One safetensors file carries its ModelConfig, sampler settings and notes: loading needs a path only.
+
+Also reads the published 15 B weights, which carry nothing and come in shards. Stored forms of our own files: as they are,
+"bf16", or "int8": rows of matrices as int8 with one bf16 scale each, half the size again; both are restored to float32.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import BFloat16, Float, Int8
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from happyhorse.errors import WeightsMissing
+from happyhorse.model.config import ModelConfig
+from happyhorse.model.sampler import Guidance, SamplerSettings
+from happyhorse.model.transformer import GroupedLinear, Transformer
+
+FORMAT = "happyhorse-1"
+SCALE_SUFFIX = ".scale"
+MIN_INT8_VALUES = 4096  # below this a matrix saves nothing worth its rounding
+
+Storage = Literal["as_is", "bf16", "int8"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A transformer with all that is needed to run it. `notes` hold hashes of codecs, training steps and the like."""
+
+    model: Transformer
+    sampler: SamplerSettings
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path, *, storage: Storage = "bf16") -> None:
+    """Write a file that load_checkpoint can read. An older file stays whole until the new one is complete."""
+    metadata = {
+        "format": FORMAT,
+        "config": json.dumps(checkpoint.model.config.to_dict()),
+        "sampler": json.dumps(asdict(checkpoint.sampler)),
+        "notes": json.dumps(dict(checkpoint.notes)),
+    }
+    save_tensors(checkpoint.model.state_dict(), path, metadata=metadata, storage=storage)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a file of save_checkpoint; the model is float32, on the CPU, in eval mode.
+
+    Raises: WeightsMissing if the file is missing, cut short, of another format, or does not fit its own config.
+    """
+    with description(path, FORMAT, noun="checkpoint") as metadata:
+        config = ModelConfig.from_dict(json.loads(metadata["config"]))
+        settings = json.loads(metadata["sampler"])
+        guidance = settings.pop("guidance")
+        sampler = SamplerSettings(**settings, guidance=Guidance(**guidance) if guidance else None)
+        notes = json.loads(metadata["notes"])
+    model = _empty(config)
+    fill(model, load_tensors(path), origin=str(path))
+    return Checkpoint(model.eval(), sampler, notes)
+
+
+def load_published(path: Path, config: ModelConfig) -> Transformer:
+    """Read published weights: one .safetensors file, or a folder with one file or with shards and their index.
+
+    Every key and shape must be as `config` says, no more and no less. Block linears become bf16, the rest float32,
+    whatever the files store: two of the four published models are all-float32. Source: specs/model.md 1.2, 7.
+    Raises: WeightsMissing naming the first tensor that is absent, unknown, of another shape or not finite.
+    """
+    model = _empty(config)
+    matrices = {
+        f"{name}.weight" for name, module in model.named_modules() if isinstance(module, GroupedLinear)
+    }
+    tensors: dict[str, Tensor] = {}
+    for shard in _files_of(path):
+        for name, tensor in _read(shard):
+            tensors[name] = tensor.to(torch.bfloat16 if name in matrices else torch.float32)
+    fill(model, tensors, origin=str(path))
+    return model.eval()
+
+
+def fill(model: nn.Module, tensors: Mapping[str, Tensor], *, origin: str) -> None:
+    """Give a module its tensors; dtypes follow the tensors. Raises: WeightsMissing unless names and shapes match exactly."""
+    wanted = model.state_dict()
+    absent, unknown = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
+    if absent:
+        raise WeightsMissing(f"{origin} lacks {len(absent)} of {len(wanted)} tensors, first {absent[0]}")
+    if unknown:
+        raise WeightsMissing(
+            f"{origin} holds {len(unknown)} tensors this model does not have, first {unknown[0]}"
+        )
+    for name, tensor in tensors.items():
+        if tensor.shape != wanted[name].shape:
+            seen, allowed = tuple(tensor.shape), tuple(wanted[name].shape)
+            raise WeightsMissing(f"{origin}: {name} has the shape {seen}; this model needs {allowed}")
+        if not bool(tensor.isfinite().all()):
+            raise WeightsMissing(f"{origin}: {name} contains values that are not finite")
+    model.load_state_dict(dict(tensors), strict=True, assign=True)
+
+
+def save_tensors(
+    tensors: Mapping[str, Tensor], path: Path, *, metadata: Mapping[str, str], storage: Storage = "as_is"
+) -> None:
+    """Write tensors to `path` by way of a temporary file beside it, so that a crash leaves the old file whole."""
+    stored: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        kept = tensor.detach().to("cpu")
+        if storage == "int8" and kept.ndim == 2 and kept.numel() >= MIN_INT8_VALUES:
+            stored[name], stored[name + SCALE_SUFFIX] = quantize_rows(kept.float())
+        else:
+            rounded = storage != "as_is" and kept.ndim == 2 and kept.is_floating_point()
+            stored[name] = (kept.to(torch.bfloat16) if rounded else kept).contiguous()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        save_file(stored, temporary, metadata=dict(metadata))
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a file of ours, floats as float32, int8 rows restored. Raises: WeightsMissing."""
+    read = dict(_read(path))
+    scales = {name: read.pop(name) for name in list(read) if name.endswith(SCALE_SUFFIX)}
+    restored: dict[str, Tensor] = {}
+    for name, tensor in read.items():
+        if tensor.dtype == torch.int8:
+            if name + SCALE_SUFFIX not in scales:
+                raise WeightsMissing(f"{path}: {name} is stored as int8 but its scales are missing")
+            restored[name] = dequantize_rows(tensor, scales[name + SCALE_SUFFIX])
+        else:
+            restored[name] = tensor.float() if tensor.is_floating_point() else tensor
+    return restored
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return what a file says of itself without reading its tensors. Raises: WeightsMissing."""
+    try:
+        with safe_open(path, framework="pt") as opened:
+            return opened.metadata() or {}
+    except FileNotFoundError as err:
+        raise WeightsMissing(f"there are no weights at {path}") from err
+    except (SafetensorError, OSError) as err:
+        raise WeightsMissing(f"{path} is not a complete safetensors file: {err}") from err
+
+
+@contextmanager
+def description(path: Path, expected: str, *, noun: str = "file") -> Iterator[dict[str, str]]:
+    """Give the metadata of a file of the expected format to the block that reads it.
+
+    Raises: WeightsMissing if the file is missing, cut short or of another format, or if the block cannot read the metadata.
+    """
+    metadata = read_metadata(path)
+    if metadata.get("format") != expected:
+        raise WeightsMissing(f"{path} is not a {expected} {noun}; its format is {metadata.get('format')!r}")
+    try:
+        yield metadata
+    except (KeyError, TypeError, ValueError) as err:
+        raise WeightsMissing(f"the description inside {path} cannot be read: {err}") from err
+
+
+def weights_hash(path: Path) -> str:
+    """Return the SHA-256 of a file, which names its weights in clips and in checkpoints that depend on them."""
+    try:
+        with path.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as err:
+        raise WeightsMissing(f"there are no weights at {path}") from err
+
+
+def quantize_rows(
+    matrix: Float[Tensor, "rows columns"],
+) -> tuple[Int8[Tensor, "rows columns"], BFloat16[Tensor, " rows"]]:
+    """Round a matrix to 255 levels per row. The scale is rounded first, so that the levels fit what is stored."""
+    scales = (matrix.abs().amax(dim=1) / 127).to(torch.bfloat16)
+    divisor = scales.float().clamp(min=torch.finfo(torch.float32).tiny)
+    return (matrix / divisor[:, None]).round().clamp(-127, 127).to(torch.int8), scales
+
+
+def dequantize_rows(
+    levels: Int8[Tensor, "rows columns"], scales: BFloat16[Tensor, " rows"]
+) -> Float[Tensor, "rows columns"]:
+    """Undo quantize_rows, up to half a level."""
+    return levels.float() * scales.float()[:, None]
+
+
+def _empty(config: ModelConfig) -> Transformer:
+    with torch.device("meta"):
+        return Transformer(config)
+
+
+def _read(path: Path) -> Iterator[tuple[str, Tensor]]:
+    read_metadata(path)
+    with safe_open(path, framework="pt") as opened:
+        for name in opened.keys():  # noqa: SIM118 - safe_open is no mapping
+            yield name, opened.get_tensor(name)
+
+
+def _files_of(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    indexes = sorted(path.glob("*.safetensors.index.json"))
+    if len(indexes) == 1:
+        try:
+            shards = set(json.loads(indexes[0].read_text())["weight_map"].values())
+        except (ValueError, KeyError, AttributeError) as err:
+            raise WeightsMissing(f"{indexes[0]} is not a shard index: {err}") from err
+        return [path / name for name in sorted(shards)]
+    files = sorted(path.glob("*.safetensors"))
+    if len(files) != 1:
+        raise WeightsMissing(
+            f"{path} has {len(files)} safetensors files and {len(indexes)} indexes; one is needed"
+        )
+    return files

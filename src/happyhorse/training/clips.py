@@ -1,0 +1,142 @@
+"""Samples for the transformer: a drawn scene as latents, prompt features and phonemes; and batches of them as tensors.
+
+Axes: b batch, c latent channels, t h w latent frames, height, width, a audio latents, m prompt rows, p phonemes.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from happyhorse.model.audio_vae import AudioVae
+from happyhorse.model.pack import Latents, Phonemes
+from happyhorse.model.phonemes import phonemes_of
+from happyhorse.model.text import TextEncoder
+from happyhorse.model.video_vae import VideoVae
+from happyhorse.shapes import FPS, TIME_STRIDE, AudioShape, VideoShape
+from happyhorse.speech import phoneme_id
+from happyhorse.world.caption import caption
+from happyhorse.world.draw import ScenePainter
+from happyhorse.world.motion import move
+from happyhorse.world.scene import sample_scene
+from happyhorse.world.sound import render, speak_line
+
+CAPTIONS = 2
+"""Prompts kept for each scene; one is chosen each time the sample is used."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of training sample: how long, at which sizes, and whether it has pictures. 0 seconds: one picture, no sound."""
+
+    name: str
+    seconds: int
+    sizes: tuple[tuple[int, int], ...]
+    pictures: bool = True
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One sample in half precision: video (c, t, h, w), audio (a, ca), text (captions, m, ct), phonemes (3, p)."""
+
+    video: NDArray[np.float16]
+    audio: NDArray[np.float16]
+    text: NDArray[np.float16]
+    phonemes: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Codecs:
+    """Where the frozen encoders are."""
+
+    video: Path
+    audio: Path
+    text: Path
+
+
+@lru_cache(maxsize=1)
+def encoders(codecs: Codecs) -> tuple[VideoVae, AudioVae, TextEncoder]:
+    """Load the frozen encoders once for each process."""
+    return VideoVae.load(codecs.video), AudioVae.load(codecs.audio), TextEncoder.load(codecs.text)
+
+
+@dataclass(frozen=True)
+class _Untold:
+    """A clip whose prompts are still words."""
+
+    video: Tensor
+    audio: Tensor
+    texts: list[str]
+    phonemes: Tensor
+
+
+@torch.inference_mode()
+def make_clips(seeds: range, *, kind: Kind, codecs: Codecs) -> list[Clip]:
+    """Draw, sound and tell these scenes, and encode all three; all prompts go through the text encoder at once."""
+    untold = [_make_untold(seed, kind, codecs) for seed in seeds]
+    rows = encoders(codecs)[2].encode([text for clip in untold for text in clip.texts])
+    told = rows.unflatten(0, (len(untold), CAPTIONS)).half().numpy()
+    return [
+        Clip(clip.video.half().numpy(), clip.audio.half().numpy(), text, clip.phonemes.numpy())
+        for clip, text in zip(untold, told, strict=True)
+    ]
+
+
+def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
+    rng = np.random.default_rng((seed, 41))
+    width, height = kind.sizes[int(rng.integers(len(kind.sizes)))]
+    scene = sample_scene(seed, seconds=max(kind.seconds, 2))
+    speech = speak_line(scene, aloud=kind.seconds > 0)
+    if kind.seconds:
+        num_frames = VideoShape.of_seconds(kind.seconds, height=height, width=width).latent().num_frames
+        first, total = 0, num_frames
+    else:
+        first, num_frames, total = int(rng.integers(50)), 1, 50
+    motion = move(scene, speech, num_frames=total)
+    video_vae, audio_vae, _ = encoders(codecs)
+    if kind.pictures:
+        painter = ScenePainter(scene, motion, width=width, height=height)
+        frames = np.stack([painter.draw(first + i) for i in range(num_frames)])
+        pixels = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
+        video = video_vae.encode(pixels)[0]
+    else:
+        video = torch.zeros(video_vae.config.latent_channels, 1 + (num_frames - 1) // TIME_STRIDE, 0, 0)
+    if kind.seconds:
+        sound = render(scene, speech, num_samples=AudioShape(num_frames).num_samples)
+        audio = audio_vae.encode(torch.from_numpy(sound)[None])[0]
+    else:
+        audio = torch.zeros(0, audio_vae.config.latent_channels)
+    start_s = scene.line_start_s - first / FPS
+    spoken = (
+        [(phoneme_id(p.symbol), start_s + p.start_s, p.duration_s) for p in speech.phonemes] if speech else []
+    )
+    rows = phonemes_of(spoken, num_audio=num_frames)
+    texts = [caption(scene, rng).text for _ in range(CAPTIONS)]
+    return _Untold(video, audio, texts, torch.cat([rows.ids, rows.starts, rows.log_durations]))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips of one shape as float32 tensors."""
+
+    clean: Latents
+    text: Float[Tensor, "b m ct"]
+    phonemes: Phonemes
+
+
+def collate(clips: list[Clip], rng: np.random.Generator) -> Batch:
+    """Stack clips; each brings one of its prompts."""
+    text = np.stack([clip.text[int(rng.integers(len(clip.text)))] for clip in clips])
+    rows = torch.from_numpy(np.stack([clip.phonemes for clip in clips]))
+    video = torch.from_numpy(np.stack([clip.video for clip in clips])).float()
+    audio = torch.from_numpy(np.stack([clip.audio for clip in clips])).float()
+    return Batch(
+        Latents(video, audio),
+        torch.from_numpy(text).float(),
+        Phonemes(rows[:, 0].long(), rows[:, 1], rows[:, 2]),
+    )

@@ -1,0 +1,320 @@
+"""Train the text encoder: captions drawn on the fly -> the attributes they mention. Behind `happyhorse train text`.
+
+The whole state is one file beside the weights (`<out>.state`), written by time and renamed into place, so a killed run
+goes on where it was; step s always sees the same captions. The weights file is what the rest of the package reads.
+"""
+
+import math
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from happyhorse.model.text import TextConfig, TextEncoder, train_tokenizer
+from happyhorse.world import words
+from happyhorse.world.caption import Caption, caption, swapped_colours
+from happyhorse.world.phrases import Split
+from happyhorse.world.scene import ATTRIBUTES, Scene, sample_scene
+
+BATCH_SIZE = 64
+LEARNING_RATE = 1.5e-3
+WARMUP_STEPS = 100
+REPORT_EVERY_S = 20.0
+SAVE_EVERY_S = 60.0
+NUM_TOKENIZER_CAPTIONS = 12_000
+BPE_DROPOUT = 0.06
+EVAL_SEED = 2**40
+"""Scenes of evaluation are numbered from here; training stays below."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a run stands."""
+
+    step: int
+    seconds: float
+    minutes: float
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A scene with one of its prompts."""
+
+    scene: Scene
+    caption: Caption
+
+    def targets(self) -> list[int]:
+        """Index of each attribute's value; one past the last for "not mentioned"."""
+        facts = self.scene.attributes()
+        return [
+            values.index(facts[name]) if name in self.caption.mentioned else len(values)
+            for name, values in ATTRIBUTES.items()
+        ]
+
+
+def run(
+    *,
+    out: Path,
+    minutes: float,
+    resume: bool,
+    seed: int = 0,
+    on_report: Callable[[Report], None] | None = None,
+) -> None:
+    """Train for `minutes` (counted over all runs) and leave the encoder in `out`.
+
+    Args:
+        out: the weights file (.safetensors); its folder is made.
+        minutes: training time, earlier runs included when resuming; the learning rate falls to zero over it.
+        resume: go on from `<out>.state` if it is there.
+        seed: of weights and captions.
+        on_report: called about every 20 s.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(out, minutes=minutes, seed=seed)
+    if resume and trainer.state_path.exists():
+        trainer.resume()
+    trainer.train(on_report)
+
+
+class Trainer:
+    """The encoder, its optimizer and the clock."""
+
+    def __init__(self, out: Path, *, minutes: float, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.out, self.minutes, self.seed = out, minutes, seed
+        self.state_path = out.with_name(out.name + ".state")
+        self.step, self.seconds = 0, 0.0
+        self.encoder = new_encoder(seed=seed)
+        self.averaged = {name: p.detach().clone() for name, p in self.encoder.named_parameters()}
+        matrices = [
+            p
+            for n, p in self.encoder.named_parameters()
+            if p.ndim == 2 and "embedding" not in n and "queries" not in n
+        ]
+        others = [p for n, p in self.encoder.named_parameters() if not any(p is m for m in matrices)]
+        groups = [{"params": matrices, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.98))
+
+    def train(self, on_report: Callable[[Report], None] | None = None) -> None:
+        """Step until the time is over, saving on the way."""
+        dropping = _with_dropout(self.encoder.tokenizer)
+        began, saved, reported = time.monotonic() - self.seconds, time.monotonic(), 0.0
+        while self.seconds < 60 * self.minutes:
+            loss, accuracy = self._step(dropping)
+            now = time.monotonic()
+            self.seconds = now - began
+            if on_report and now - reported > REPORT_EVERY_S:
+                on_report(Report(self.step, self.seconds, self.minutes, loss, accuracy))
+                reported = now
+            if now - saved > SAVE_EVERY_S:
+                self.save()
+                saved = now
+        self.save()
+
+    def _step(self, tokenizer: Tokenizer) -> tuple[float, float]:
+        progress = min(1.0, self.seconds / (60 * self.minutes))
+        rate = (
+            LEARNING_RATE * min(1.0, (self.step + 1) / WARMUP_STEPS) * (0.02 + 0.98 * (1 - progress) ** 1.0)
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        samples = draw_batch(np.random.default_rng([self.seed, 1, self.step]), BATCH_SIZE)
+        loss_sum, right, total = 0.0, 0, 0
+        self.optimizer.zero_grad(set_to_none=True)
+        for part in _by_length(samples, tokenizer, self.encoder.config.max_tokens):
+            loss, hits = _loss(self.encoder, part)
+            (loss * len(part[0]) / len(samples)).backward()
+            loss_sum += float(loss.detach()) * len(part[0]) / len(samples)
+            right, total = right + hits, total + part[1].numel()
+        torch.nn.utils.clip_grad_norm_(self.encoder.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        decay = min(0.995, self.step / (self.step + 20))
+        for name, parameter in self.encoder.named_parameters():
+            self.averaged[name].lerp_(parameter.detach(), 1 - decay)
+        return loss_sum, right / total
+
+    def save(self) -> None:
+        """Write the state and the averaged weights, each whole or not at all."""
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "model": self.encoder.state_dict(),
+            "averaged": self.averaged,
+            "optimizer": self.optimizer.state_dict(),
+            "tokenizer": self.encoder.tokenizer.to_str(),
+        }
+        part = self.state_path.with_name(self.state_path.name + ".part")
+        torch.save(state, part)
+        part.replace(self.state_path)
+        averaged = TextEncoder(self.encoder.config, self.encoder.tokenizer)
+        averaged.load_state_dict(self.averaged)
+        averaged.save(self.out)
+
+    def resume(self) -> None:
+        """Go on from the saved state."""
+        state = torch.load(self.state_path, map_location="cpu", weights_only=True)
+        self.step, self.seconds, self.averaged = state["step"], state["seconds"], state["averaged"]
+        self.encoder.load_state_dict(state["model"])
+        self.encoder.tokenizer = Tokenizer.from_str(state["tokenizer"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+def new_encoder(*, seed: int, num_captions: int = NUM_TOKENIZER_CAPTIONS) -> TextEncoder:
+    """Return an untrained encoder whose tokenizer has read captions."""
+    rng = np.random.default_rng([seed, 0])
+    texts = [sample.caption.text for sample in draw_batch(rng, num_captions)]
+    base = TextConfig(attributes=tuple(ATTRIBUTES.items()))
+    tokenizer = train_tokenizer(texts, vocab_size=base.vocab_size)
+    return TextEncoder(base, tokenizer)
+
+
+def draw_batch(
+    rng: np.random.Generator, size: int, *, split: Split = "train", first_seed: int = 0
+) -> list[Sample]:
+    """Draw scenes and a caption of each; one in a hundred captions is empty."""
+    samples = []
+    for _ in range(size):
+        scene = sample_scene(first_seed + int(rng.integers(2**40)), seconds=float(rng.uniform(3, 8)))
+        told = caption(scene, rng, split=split)
+        if split == "train" and rng.random() < 0.01:
+            told = Caption("", frozenset(), about_person=False)
+        samples.append(Sample(scene, told))
+    return samples
+
+
+Batch = tuple[Int[Tensor, "b m"], Int[Tensor, "b a"], Float[Tensor, " b"]]
+
+
+def _by_length(
+    samples: list[Sample], tokenizer: Tokenizer, max_tokens: int, parts: int = 3
+) -> Iterator[Batch]:
+    """Split a batch into parts of like length, to spare padding: ids, targets, whether a person is spoken of."""
+    rows = [e.ids[:max_tokens] for e in tokenizer.encode_batch([s.caption.text for s in samples])]
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    for chunk in np.array_split(np.array(order), parts):
+        width = max(1, *(len(rows[i]) for i in chunk))
+        ids = torch.tensor([rows[i] + [0] * (width - len(rows[i])) for i in chunk])
+        targets = torch.tensor([samples[i].targets() for i in chunk])
+        yield ids, targets, torch.tensor([float(samples[i].caption.about_person) for i in chunk])
+
+
+def _loss(encoder: TextEncoder, batch: Batch) -> tuple[Float[Tensor, ""], int]:
+    """Cross-entropy over values and "not mentioned", and the spare heads; and how many attributes were read right."""
+    ids, targets, person = batch
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        features = encoder(ids)
+    logits = encoder.logits(features)
+    losses = [F.cross_entropy(scores, targets[:, i], label_smoothing=0.01) for i, scores in enumerate(logits)]
+    hits = sum(int((scores.argmax(-1) == targets[:, i]).sum()) for i, scores in enumerate(logits))
+    absent = torch.tensor([len(values) for values in ATTRIBUTES.values()])
+    mentions, people = encoder.spare(features)
+    spare = F.binary_cross_entropy_with_logits(mentions, (targets != absent).float())
+    spare = spare + F.binary_cross_entropy_with_logits(people, person)
+    return torch.stack(losses).mean() + 0.1 * spare, hits
+
+
+def _with_dropout(tokenizer: Tokenizer) -> Tokenizer:
+    """A copy that now and then spells a word in smaller pieces, so that unseen and misspelt words read better."""
+    copy = Tokenizer.from_str(tokenizer.to_str())
+    copy.model.dropout = BPE_DROPOUT
+    return copy
+
+
+# How well it reads
+
+
+def accuracies(
+    encoder: TextEncoder, *, split: Split, size: int, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """Per attribute: share of mentioned ones read right, share of unmentioned ones left alone; on unseen scenes."""
+    samples = draw_batch(np.random.default_rng([seed, 2]), size, split=split, first_seed=EVAL_SEED)
+    hits: dict[str, list[bool]] = {name: [] for name in ATTRIBUTES}
+    quiet: dict[str, list[bool]] = {name: [] for name in ATTRIBUTES}
+    for i in range(0, size, 64):
+        chunk = samples[i : i + 64]
+        for sample, reading in zip(chunk, encoder.read([s.caption.text for s in chunk]), strict=True):
+            facts = sample.scene.attributes()
+            for name in ATTRIBUTES:
+                if name in sample.caption.mentioned:
+                    hits[name].append(reading[name].value == facts[name])
+                else:
+                    quiet[name].append(reading[name].value is None)
+    return {name: (_mean(hits[name]), _mean(quiet[name])) for name in ATTRIBUTES}
+
+
+def swap_accuracy(encoder: TextEncoder, *, size: int, split: Split = "train", seed: int = 0) -> float:
+    """Share of prompt pairs, alike but for two colours exchanged, in which both colours of both prompts are read right."""
+    rng = np.random.default_rng([seed, 3])
+    right: list[bool] = []
+    while len(right) < size:
+        scene = sample_scene(EVAL_SEED + int(rng.integers(2**40)))
+        swapped = swapped_colours(scene)
+        if swapped is None:
+            continue
+        keep = frozenset(
+            {"hair_colour", "top_colour", "garment"} | {n for n in ATTRIBUTES if rng.random() < 0.4}
+        )
+        dice = int(rng.integers(2**40))
+        pair = [caption(one, np.random.default_rng(dice), split=split, keep=keep) for one in (scene, swapped)]
+        if any(not {"hair_colour", "top_colour"} <= one.mentioned for one in pair):
+            continue
+        readings = encoder.read([one.text for one in pair])
+        right.append(
+            all(
+                reading[name].value == one.attributes()[name]
+                for one, reading in zip((scene, swapped), readings, strict=True)
+                for name in ("hair_colour", "top_colour")
+            )
+        )
+    return _mean(right)
+
+
+def _mean(values: list[bool]) -> float:
+    return sum(values) / len(values) if values else math.nan
+
+
+# The words the world knows
+
+
+def vocabulary() -> list[str]:
+    """Lines of model/vocabulary.txt, sorted: a word the world knows, or "word<TAB>attribute=value" for a stand-in.
+
+    A stand-in is a word outside the world for which a value is drawn instead; "person" and "garment=any" say that the
+    occupation or the cut of the garment is not drawn.
+    """
+    entries = [
+        e for tables in words.LEXICON.values() for t in tables for text in t.values() for e in text.split("|")
+    ]
+    taught = [entry for entry in entries if not entry.startswith("*")]
+    lists = [*taught, words.TEXTURES, words.ACTIONS, words.DECOR, words.ANY_COLOUR, *ATTRIBUTES]
+    lists += [value for values in ATTRIBUTES.values() for value in values]
+    known = {word for text in lists for word in re.findall(r"[a-zé]+(?:-[a-zé]+)*", text.lower())}
+    known |= {part for word in known for part in word.split("-")} | words.FUNCTION_WORDS | words.PROMPT_WORDS
+    stands_in = {
+        word: f"{name}={value}" for word, (name, value) in words.NEAREST.items() if word not in known
+    }
+    stands_in |= {word: "subject=person" for word in words.ROLES.split("|") if word not in taught}
+    stands_in |= {
+        word: "garment=any" for word in words.OTHER_GARMENTS.split("|") if word not in words.PROMPT_WORDS
+    }
+    known -= stands_in.keys()
+    return sorted(
+        [f"{word}\t{target}" for word, target in stands_in.items()]
+        + [word for word in known if len(word) > 1]
+    )
+
+
+def write_vocabulary(path: Path) -> None:
+    """Write model/vocabulary.txt, which planning reads without torch or skia."""
+    path.write_text("\n".join(vocabulary()) + "\n", encoding="utf-8")

@@ -1,0 +1,341 @@
+"""Train nano's transformer by flow matching: pictures first, then sound, then clips, longer and longer.
+
+Axes: b batch, c latent channels, t h w latent frames, height, width, a audio latents, m prompt rows.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.optim import AdamW, Muon, Optimizer
+
+from happyhorse.model.audio_vae import AudioVae
+from happyhorse.model.checkpoint import Checkpoint, save_checkpoint
+from happyhorse.model.config import PRESETS, ModelConfig
+from happyhorse.model.pack import Latents, Phonemes, pack
+from happyhorse.model.sampler import Guidance, SamplerSettings
+from happyhorse.model.text import TextEncoder
+from happyhorse.model.transformer import Transformer
+from happyhorse.model.video_vae import VideoVae
+from happyhorse.training.clips import Batch, Clip, Codecs, Kind, collate, make_clips
+from happyhorse.training.draw import DrawnPool
+from happyhorse.training.state import load_state, save_state
+
+WIDE = (224, 128)
+KINDS: dict[str, Kind] = {
+    "picture": Kind("picture", 0, (WIDE,)),
+    "voice": Kind("voice", 3, (WIDE,), pictures=False),
+    "short": Kind("short", 2, (WIDE,)),
+    "long": Kind("long", 5, (WIDE,)),
+}
+BATCH = {"picture": 48, "voice": 12, "short": 6, "long": 3}
+CAPACITY = {"picture": 24_000, "voice": 3000, "short": 1500, "long": 500}
+PASSES = {"picture": 4.0, "voice": 5.0, "short": 5.0, "long": 6.0}
+"""How often a drawn sample is used, each time at a new noise level: drawing is cheap, but not free."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the run: it ends at this share of the time, and takes batches of these kinds by weight."""
+
+    until: float
+    weights: Mapping[str, float]
+
+
+STAGES = (
+    Stage(0.40, {"picture": 0.74, "voice": 0.26}),
+    Stage(0.52, {"picture": 0.20, "voice": 0.45, "short": 0.35}),
+    Stage(0.82, {"picture": 0.08, "voice": 0.20, "short": 0.72}),
+    Stage(1.00, {"picture": 0.06, "voice": 0.10, "short": 0.36, "long": 0.48}),
+)
+DROP_TEXT, FIRST_FRAME, CLEAN_AUDIO = 0.1, 0.3, 0.08
+PEAK_RATE, MUON_RATE = 1.2e-3, 3e-3
+WARMUP_STEPS = 200
+EMA_DECAY = 0.9985
+SAVE_EVERY_S = 90.0
+REPORT_EVERY = 25
+SAMPLER = SamplerSettings("euler", 8, 1.5, Guidance(video=2.0))
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the trainer says now and then: mean losses since the last report, by kind of sample."""
+
+    step: int
+    minutes: float
+    stage: int
+    video_loss: Mapping[str, float]
+    audio_loss: Mapping[str, float]
+    step_s: float
+    num_drawn: Mapping[str, int]
+
+    def line(self) -> str:
+        """The report as one line of text."""
+        parts = [f"{self.minutes:6.1f} min, step {self.step}, stage {self.stage}, {self.step_s:.2f} s a step"]
+        for name, losses in (("video", self.video_loss), ("audio", self.audio_loss)):
+            parts.append(f"{name} " + " ".join(f"{kind} {loss:.3f}" for kind, loss in sorted(losses.items())))
+        parts.append("drawn " + " ".join(f"{kind} {count}" for kind, count in sorted(self.num_drawn.items())))
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Mean squared velocity error of each modality; None where the batch has none."""
+
+    video: Tensor | None
+    audio: Tensor | None
+
+    def total(self) -> Tensor:
+        parts = [loss for loss in (self.video, self.audio) if loss is not None]
+        return torch.stack(parts).sum()
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each latent channel counts in the loss, mean 1."""
+
+    video: Float[Tensor, " c"]
+    audio: Float[Tensor, " c"]
+
+
+def channel_weights(scale: Float[Tensor, " c"]) -> Float[Tensor, " c"]:
+    """Weights of the latent channels, mean 1: by what a channel means in pixels, so that coarse counts more."""
+    return scale / scale.mean()
+
+
+def noise_levels(count: int, generator: torch.Generator) -> Float[Tensor, " b"]:
+    """Draw sigmas: logit-normal, a little towards noise."""
+    return torch.sigmoid(torch.randn(count, generator=generator) + 0.25)
+
+
+@dataclass(frozen=True)
+class Noised:
+    """A batch on its way to noise: what the network sees, the velocity it should say, and what is generated (1) or given (0)."""
+
+    seen: Latents
+    velocity: Latents
+    video_mask: Float[Tensor, "b 1 t 1 1"]
+    audio_mask: Float[Tensor, "b 1 1"]
+    text: Float[Tensor, "b m ct"]
+    phonemes: Phonemes
+
+
+def add_noise(batch: Batch, null_text: Float[Tensor, "m ct"], generator: torch.Generator) -> Noised:
+    """Noise a batch at random levels; some prompts are dropped, some first frames and some sound tracks stay clean."""
+    clean = batch.clean
+    b, frames = clean.video.shape[0], clean.video.shape[2]
+    noise = Latents(*(torch.randn(x.shape, generator=generator) for x in clean))
+    sigma = noise_levels(b, generator)
+    video_mask = torch.ones(b, 1, frames, 1, 1)
+    audio_mask = torch.ones(b, 1, 1)
+    if frames > 1:
+        given = torch.rand(b, generator=generator) < FIRST_FRAME
+        video_mask[given, :, 0] = 0
+        if clean.video.numel():
+            audio_mask[torch.rand(b, generator=generator) < CLEAN_AUDIO] = 0
+    video_sigma = sigma.view(b, 1, 1, 1, 1) * video_mask
+    audio_sigma = sigma.view(b, 1, 1) * audio_mask
+    seen = Latents(
+        clean.video + video_sigma * (noise.video - clean.video),
+        clean.audio + audio_sigma * (noise.audio - clean.audio),
+    )
+    velocity = Latents(noise.video - clean.video, noise.audio - clean.audio)
+    dropped = (torch.rand(b, generator=generator) < DROP_TEXT).view(b, 1, 1)
+    return Noised(
+        seen, velocity, video_mask, audio_mask, torch.where(dropped, null_text, batch.text), batch.phonemes
+    )
+
+
+def predict(model: Transformer, noised: Noised, text: Float[Tensor, "b m ct"]) -> Latents:
+    """Run the network on a noised batch under bf16 autocast."""
+    sequence = pack(
+        model.config, video=noised.seen.video, audio=noised.seen.audio, text=text, phonemes=noised.phonemes
+    )
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        velocity: Latents = model(sequence)
+    return velocity
+
+
+def flow_losses(said: Latents, noised: Noised, weights: Weights) -> Losses:
+    """Mean squared error over what was to be generated."""
+    video = audio = None
+    if said.video.numel():
+        error = (said.video - noised.velocity.video).square() * weights.video.view(1, -1, 1, 1, 1)
+        video = (error * noised.video_mask).mean() / noised.video_mask.mean()
+    if said.audio.numel():
+        error = (said.audio - noised.velocity.audio).square() * weights.audio
+        audio = (error * noised.audio_mask).mean() / noised.audio_mask.mean().clamp(min=0.1)
+    return Losses(video, audio)
+
+
+def make_optimizers(model: Transformer) -> dict[str, Optimizer]:
+    """Muon for the shared layers' matrices, AdamW for the rest (stacked modality blocks are not one matrix)."""
+    shared = {i for i in range(model.config.num_layers) if i not in model.config.modality_layers}
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        layer = int(name.split(".")[2]) if name.startswith("block.layers.") else -1
+        (matrices if layer in shared and parameter.ndim == 2 else rest).append(parameter)
+    return {
+        "muon": Muon(
+            matrices, lr=MUON_RATE, momentum=0.95, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
+        ),
+        "adamw": AdamW(rest, lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.01),
+    }
+
+
+def learning_scale(step: int, progress: float) -> float:
+    """Warm up over 200 steps, stay, fall linearly to 5 % over the last 40 % of the time."""
+    return min(1.0, (step + 1) / WARMUP_STEPS) * min(1.0, max(0.05, (1 - progress) / 0.4))
+
+
+class Trainer:
+    """The state of one run: network, its average, optimizers, counters."""
+
+    def __init__(self, config: ModelConfig, codecs: Codecs, *, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.codecs = codecs
+        self.model = Transformer(config)
+        self.ema = copy.deepcopy(self.model).requires_grad_(requires_grad=False)
+        self.optimizers = make_optimizers(self.model)
+        self.base_rates = {name: opt.param_groups[0]["lr"] for name, opt in self.optimizers.items()}
+        self.weights = Weights(
+            channel_weights(VideoVae.load(codecs.video).scale),
+            channel_weights(AudioVae.load(codecs.audio).encoder.spread),
+        )
+        self.null_text = TextEncoder.load(codecs.text).encode([""])[0].detach().clone()
+        self.step, self.minutes = 0, 0.0
+        self.rng = np.random.default_rng(seed)
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def train_step(self, clips: list[Clip], *, progress: float) -> Losses:
+        """One update; `progress` is the share of the run that is over."""
+        noised = add_noise(collate(clips, self.rng), self.null_text, self.generator)
+        scale = learning_scale(self.step, progress)
+        for name, optimizer in self.optimizers.items():
+            optimizer.param_groups[0]["lr"] = self.base_rates[name] * scale
+        said = predict(self.model, noised, noised.text)
+        losses = flow_losses(said, noised, self.weights)
+        losses.total().backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self._average()
+        return losses
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        decay = min(EMA_DECAY, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(list(self.ema.parameters()), list(self.model.parameters()), 1 - decay)
+
+    def save(self, out: Path) -> None:
+        """Write the trainer's state and the averaged network as a checkpoint of its own."""
+        numbers = {"step": self.step, "minutes": self.minutes}
+        save_state(
+            out / "transformer.state.safetensors",
+            models={"model": self.model, "ema": self.ema},
+            optimizers=self.optimizers,
+            numbers=numbers,
+        )
+        save_checkpoint(Checkpoint(self.ema, SAMPLER), out / "transformer.safetensors")
+
+    def load(self, out: Path) -> None:
+        """Go on from the state in `out`, if there is one."""
+        path = out / "transformer.state.safetensors"
+        if path.exists():
+            numbers = load_state(
+                path, models={"model": self.model, "ema": self.ema}, optimizers=self.optimizers
+            )
+            self.step, self.minutes = int(numbers["step"]), numbers["minutes"]
+            self.rng = np.random.default_rng(self.step)
+            self.generator.manual_seed(self.step)
+
+
+def stage_at(progress: float) -> int:
+    """Index of the stage that this share of the run belongs to."""
+    return next((i for i, stage in enumerate(STAGES) if progress < stage.until), len(STAGES) - 1)
+
+
+def run(
+    *,
+    out: Path,
+    codecs: Codecs,
+    minutes: float,
+    resume: bool,
+    seed: int = 0,
+    on_report: Callable[[Report, Trainer], None] = lambda _report, _trainer: None,
+) -> Path:
+    """Train until `minutes` (those of earlier runs included) have passed; return the checkpoint, out/transformer.safetensors."""
+    trainer = Trainer(PRESETS["nano"], codecs, seed=seed)
+    if resume:
+        trainer.load(out)
+    before, started = trainer.minutes, time.monotonic()
+    saved = started
+    with ExitStack() as stack:
+        pools: dict[str, DrawnPool[Clip]] = {}
+        tally = Tally()
+        while (progress := trainer.minutes / minutes) < 1:
+            index = stage_at(progress)
+            stage = STAGES[index]
+            name = str(
+                trainer.rng.choice(
+                    list(stage.weights),
+                    p=np.array(list(stage.weights.values())) / sum(stage.weights.values()),
+                )
+            )
+            if name not in pools:
+                make = partial(make_clips, kind=KINDS[name], codecs=codecs)
+                first_seed = 1 + trainer.step * 1000
+                pools[name] = stack.enter_context(
+                    DrawnPool(
+                        make, key=_shape, capacity=CAPACITY[name], passes=PASSES[name], first_seed=first_seed
+                    )
+                )
+            losses = trainer.train_step(pools[name].batch(BATCH[name], trainer.rng), progress=progress)
+            tally.add(name, losses)
+            trainer.minutes = before + (time.monotonic() - started) / 60
+            if trainer.step % REPORT_EVERY == 0:
+                drawn = {kind: pool.num_drawn for kind, pool in pools.items()}
+                on_report(tally.report(trainer.step, trainer.minutes, index, drawn), trainer)
+                tally = Tally()
+            if time.monotonic() - saved > SAVE_EVERY_S:
+                trainer.save(out)
+                saved = time.monotonic()
+    trainer.save(out)
+    return out / "transformer.safetensors"
+
+
+def _shape(clip: Clip) -> tuple[int, ...]:
+    return clip.video.shape
+
+
+class Tally:
+    """Sums losses by kind between two reports."""
+
+    def __init__(self) -> None:
+        self.video: dict[str, list[float]] = {}
+        self.audio: dict[str, list[float]] = {}
+        self.count, self.started = 0, time.monotonic()
+
+    def add(self, kind: str, losses: Losses) -> None:
+        self.count += 1
+        for sums, loss in ((self.video, losses.video), (self.audio, losses.audio)):
+            if loss is not None:
+                sums.setdefault(kind, []).append(loss.item())
+
+    def report(self, step: int, minutes: float, stage: int, drawn: Mapping[str, int]) -> Report:
+        video = {kind: float(np.mean(values)) for kind, values in self.video.items()}
+        audio = {kind: float(np.mean(values)) for kind, values in self.audio.items()}
+        return Report(
+            step, minutes, stage, video, audio, (time.monotonic() - self.started) / self.count, drawn
+        )

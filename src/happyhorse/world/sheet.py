@@ -1,0 +1,41 @@
+"""The world on one page, and as a clip: what the network is taught, for people to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from happyhorse.shapes import FPS, SAMPLE_RATE
+from happyhorse.world.caption import caption
+from happyhorse.world.draw import Frame, ScenePainter, draw_clip
+from happyhorse.world.motion import move
+from happyhorse.world.scene import Scene, sample_scene
+from happyhorse.world.sound import Sound, render, speak_line
+
+
+def draw_sheet(
+    first_seed: int, *, columns: int = 4, rows: int = 4, width: int = 480, height: int = 272
+) -> Frame:
+    """Return one picture of columns x rows scenes, each at the moment its mouth is widest open."""
+    lines = []
+    for row in range(rows):
+        cells = []
+        for column in range(columns):
+            scene = sample_scene(first_seed + row * columns + column)
+            motion = move(scene, speak_line(scene), num_frames=5 * FPS)
+            painter = ScenePainter(scene, motion, width=width, height=height)
+            cells.append(painter.draw(int(np.argmax(motion.mouth_open * (1 - motion.lids)))))
+        lines.append(np.concatenate(cells, axis=1))
+    return np.concatenate(lines, axis=0)
+
+
+def sample_clip(
+    seed: int, *, seconds: int, width: int, height: int
+) -> tuple[Scene, str, Iterator[Frame], Sound]:
+    """Return scene number `seed`, a prompt for it, its frames and its sound."""
+    scene = sample_scene(seed, seconds=seconds)
+    speech = speak_line(scene)
+    frames = draw_clip(scene, move(scene, speech, num_frames=seconds * FPS), width=width, height=height)
+    sound = render(scene, speech, num_samples=seconds * SAMPLE_RATE)
+    return scene, caption(scene, np.random.default_rng(seed)).text, frames, sound

@@ -1,0 +1,1 @@
+from rig import service  # noqa: F401

@@ -1,0 +1,148 @@
+import time
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from rig import SMALL, listening, submit, working
+
+from happyhorse.api.links import Links
+from happyhorse.db import keys
+
+
+@pytest.fixture
+def url(service):
+    with listening(service, single_user=False) as url:
+        yield url
+
+
+def bearer(secret):
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def test_without_a_key_nothing_is_answered_on_a_public_server(url):
+    for method, path in (
+        ("POST", "/v1/generations"), ("POST", "/v1/plans"), ("GET", "/v1/generations"), ("GET", "/v1/generations/x"),
+        ("POST", "/v1/generations/x/cancel"), ("POST", "/v1/generations/x/retry"), ("DELETE", "/v1/generations/x"),
+        ("GET", "/v1/generations/x/events"), ("GET", "/v1/generations/x/content"), ("GET", "/v1/generations/x/thumbnail"),
+        ("GET", "/v1/generations/x/plan"), ("GET", "/v1/files"), ("DELETE", "/v1/files/x"), ("GET", "/v1/keys"),
+        ("DELETE", "/v1/keys/x"), ("GET", "/v1/usage"), ("GET", "/v1/models"), ("GET", "/v1/files/x/content"),
+    ):  # fmt: skip
+        answer = httpx.request(method, f"{url}{path}")
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated"), path
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_key_works_at_once_and_stops_at_once(service, url):
+    key, secret = service.keys.create("ci")
+    assert httpx.get(f"{url}/v1/generations", headers=bearer(secret)).status_code == 200
+    service.keys.revoke(key.id)
+    assert httpx.get(f"{url}/v1/generations", headers=bearer(secret)).status_code == 401
+
+
+def test_a_secret_is_nowhere_in_the_database(service, tmp_path):
+    _, secret = service.keys.create("ci")
+    with service.database.read() as connection:
+        assert secret not in str(connection.execute(sa.select(keys)).all())
+    service.close()
+    for place in tmp_path.glob("happyhorse.sqlite*"):
+        assert secret.encode() not in place.read_bytes()
+
+
+@pytest.mark.parametrize("header", ["Bearer hh_wrong", "Bearer", "Basic abc", "hh_wrong", "Bearer \xff"])
+def test_a_wrong_credential_is_refused_even_for_the_single_user(service, header):
+    with listening(service) as url:
+        answer = httpx.get(f"{url}/v1/generations", headers={"Authorization": header.encode("latin-1")})
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({}, True),
+        ({"Origin": "http://127.0.0.1:3000"}, True),
+        ({"Origin": "https://evil.test"}, False),
+        ({"Origin": "null"}, False),
+        ({"Host": "evil.test"}, False),  # a name that was made to point here
+        ({"Host": "localhost:8000"}, True),
+    ],
+)
+def test_pages_of_other_sites_cannot_use_a_server_without_keys(service, headers, allowed):
+    with listening(service) as url:
+        answer = httpx.post(f"{url}/v1/generations", json=SMALL, headers=headers)
+    assert answer.status_code == (202 if allowed else 401)
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_scopes_bound_what_a_key_may_do(service, url):
+    _, reader = service.keys.create("reader", scopes=["read"])
+    _, admin = service.keys.create("admin", scopes=["admin"])
+    answer = httpx.post(f"{url}/v1/generations", json=SMALL, headers=bearer(reader))
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert httpx.get(f"{url}/v1/keys", headers=bearer(reader)).status_code == 403
+    made = httpx.post(f"{url}/v1/keys", json={"name": "new"}, headers=bearer(admin)).json()
+    assert httpx.get(f"{url}/v1/models", headers=bearer(made["secret"])).status_code == 200
+    listed = httpx.get(f"{url}/v1/keys", headers=bearer(admin))
+    assert made["secret"] not in listed.text
+    assert "hash" not in listed.text
+
+
+def test_a_key_sees_its_own_jobs_and_files_only(service, url):
+    _, mine = service.keys.create("mine")
+    _, other = service.keys.create("other")
+    _, admin = service.keys.create("admin", scopes=["admin"])
+    made = httpx.post(f"{url}/v1/generations", json=SMALL, headers=bearer(mine)).json()
+    here = f"{url}/v1/generations/{made['id']}"
+    assert httpx.get(here, headers=bearer(mine)).status_code == 200
+    for method, path in (
+        ("GET", ""),
+        ("POST", "/cancel"),
+        ("POST", "/retry"),
+        ("DELETE", ""),
+        ("GET", "/events"),
+    ):
+        assert httpx.request(method, here + path, headers=bearer(other)).status_code == 404
+    assert httpx.get(f"{url}/v1/generations", headers=bearer(other)).json()["data"] == []
+    assert httpx.get(here, headers=bearer(admin)).status_code == 200
+
+
+def test_a_rate_limit_counts_submits_and_never_polls(service, url):
+    _, secret = service.keys.create("slow", requests_per_minute=2)
+    codes = [httpx.post(f"{url}/v1/plans", json=SMALL, headers=bearer(secret)).status_code for _ in range(3)]
+    assert codes == [200, 200, 429]
+    assert {httpx.get(f"{url}/v1/generations", headers=bearer(secret)).status_code for _ in range(5)} == {200}
+
+
+def test_a_spend_limit_stops_submits(service, url):
+    _, secret = service.keys.create("poor", spend_limit_usd=0.3)
+    assert httpx.post(f"{url}/v1/generations", json=SMALL, headers=bearer(secret)).status_code == 202
+    answer = httpx.post(f"{url}/v1/generations", json=SMALL, headers=bearer(secret))
+    assert (answer.status_code, answer.json()["code"]) == (429, "limit_exceeded")
+
+
+def test_a_result_link_needs_no_key_and_works_for_nothing_else(service, url, tmp_path):
+    _, secret = service.keys.create("ci")
+    made = httpx.post(f"{url}/v1/generations", json=SMALL, headers=bearer(secret)).json()
+    other = submit(service)
+    with working(service, tmp_path):
+        with httpx.stream(
+            "GET", f"{url}/v1/generations/{made['id']}/events", headers=bearer(secret)
+        ) as stream:
+            stream.read()
+        link = httpx.get(f"{url}/v1/generations/{made['id']}", headers=bearer(secret)).json()["output"]["url"]
+    assert httpx.get(link).status_code == 200
+    assert httpx.head(link).status_code == 200
+    assert httpx.get(link.replace(made["id"], other.id)).status_code == 403
+    assert httpx.get(link.replace("/content", "/thumbnail")).status_code == 403
+    assert httpx.get(link[:-1] + ("0" if link[-1] != "0" else "1")).status_code == 403
+    expires = int(link.split("expires=")[1].split("&")[0])
+    assert 24 * 3600 <= expires - time.time() <= 26 * 3600
+    assert httpx.get(link.replace(str(expires), str(expires + 1))).status_code == 403
+
+
+def test_an_expired_link_is_refused(service, url):
+    path = f"/v1/generations/{submit(service).id}/content"
+    past = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
+    signature = Links(service.secret, None)._signature(path, past)
+    answer = httpx.get(f"{url}{path}?expires={past}&signature={signature}")
+    assert (answer.status_code, "expired" in answer.json()["detail"]) == (403, True)

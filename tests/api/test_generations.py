@@ -1,0 +1,238 @@
+import json
+import socket
+
+import httpx
+import pytest
+from rig import PROMPT, SMALL, listening, png, submit, working
+
+from happyhorse.jobs.fetch import Fetcher
+from happyhorse.media.read import probe
+
+
+@pytest.fixture
+def http(service):
+    with listening(service) as url, httpx.Client(base_url=url, timeout=30) as client:
+        yield client
+
+
+def refused(response, status, code, *, field=None):
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert (problem["status"], problem["code"]) == (status, code)
+    if field:
+        assert problem["field"] == field
+    return problem["detail"]
+
+
+def test_a_submit_answers_202_with_a_stored_job_and_its_price(http, service):
+    answer = http.post("/v1/generations", json=SMALL)
+    assert answer.status_code == 202
+    made = answer.json()
+    assert (made["status"], made["mode"], made["seed"]) == ("queued", "t2v", 7)
+    assert (made["price_usd"], made["cost_usd"]) == (0.273, 0.0)
+    assert answer.headers["location"] == f"/v1/generations/{made['id']}"
+    assert http.get(answer.headers["location"]).json() == made
+    assert service.store.get(made["id"], owner="local").request["prompt"] == PROMPT
+
+
+def test_a_clip_is_made_and_downloaded_in_parts_and_by_its_signed_link(http, service, tmp_path):
+    made = http.post("/v1/generations", json=SMALL).json()
+    with working(service, tmp_path), http.stream("GET", f"/v1/generations/{made['id']}/events") as stream:
+        types = [line[7:] for line in stream.iter_lines() if line.startswith("event: ")]
+    assert types[:2] == ["queued", "running"]
+    assert types[-1] == "succeeded"
+    done = http.get(f"/v1/generations/{made['id']}").json()
+    here = f"/v1/generations/{made['id']}/content"
+    head = http.head(here)
+    assert (head.headers["accept-ranges"], head.headers["content-type"]) == ("bytes", "video/mp4")
+    assert int(head.headers["content-length"]) == done["output"]["size_bytes"]
+    whole = http.get(done["output"]["url"], headers={"Authorization": ""}).content
+    part = http.get(here, headers={"Range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, whole[10:20])
+    assert http.get(here, headers={"Range": "bytes=999999999-"}).status_code == 416
+    (tmp_path / "clip.mp4").write_bytes(whole)
+    assert probe(tmp_path / "clip.mp4").num_frames == 75
+    assert http.get(done["output"]["thumbnail_url"]).headers["content-type"] == "image/jpeg"
+    assert done["cost_usd"] == 0.273
+    assert http.get("/v1/usage").json()["total_usd"] == 0.273
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "said"),
+    [
+        ({"duration": 16}, "duration", "from 3 to 15; got 16"),
+        ({"duration": True}, "duration", "got True"),
+        ({"resolution": "4K"}, "resolution", "one of 480P, 720P, 1080P"),
+        ({"prompt": ""}, "prompt", "prompt is empty"),
+        ({"durration": 5}, "durration", "did you mean duration?"),
+        ({"engine": "sora"}, "engine", "one that runs here, testcard"),
+        ({"image": "/etc/passwd"}, "image", "files of the server are not read"),
+        ({"image": "http://169.254.169.254/latest"}, "image", "an address that is not public"),
+        ({"image": "data:image/png;base64,AAAA"}, "image", ""),
+        ({"image": "data:image/png;base64,%%%"}, "image", "not valid base64"),
+        ({"metadata": {"a": 1}}, "metadata", "pairs of text"),
+    ],
+)
+def test_a_bad_request_is_refused_with_its_field(http, fields, field, said):
+    assert said in refused(
+        http.post("/v1/generations", json={**SMALL, **fields}), 422, http_code(fields), field=field
+    )
+
+
+def http_code(fields):
+    return "invalid_media" if fields.get("image", "").endswith(("AAAA", "latest")) else "invalid_request"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"prompt": NaN}', b"[" * 100_000, b"\xff\xfe"])
+def test_a_body_that_is_no_object_is_refused(http, body):
+    headers = {"content-type": "application/json"}
+    refused(http.post("/v1/generations", content=body, headers=headers), 422, "invalid_request")
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_read(http):
+    head = b"POST /v1/generations HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    with socket.create_connection((http.base_url.host, http.base_url.port), timeout=10) as connection:
+        connection.sendall(head + b"Content-Length: 50000000\r\n\r\n{")
+        answer = b""
+        while b"too_large" not in answer and (more := connection.recv(4096)):
+            answer += more
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b'"code":"too_large"' in answer
+
+
+def test_unknown_things_are_not_found(http):
+    refused(http.get("/v1/generations/nothing"), 404, "not_found")
+    refused(http.post("/v1/generations/nothing/cancel"), 404, "not_found")
+    refused(http.get("/v1/nothing"), 404, "not_found")
+    refused(http.put("/v1/generations"), 405, "method_not_allowed")
+    refused(http.get("/v1/generations?limit=0"), 422, "invalid_request", field="limit")
+
+
+def test_a_plan_says_the_price_and_stores_nothing(http):
+    found = http.post(
+        "/v1/plans", json={**SMALL, "duration": 10, "resolution": "1080P", "draft": False}
+    ).json()
+    assert found["price_usd"] == 3.12
+    assert found["plan"]["num_frames"] == 250
+    assert http.get("/v1/generations").json()["data"] == []
+
+
+def test_a_form_with_files_is_a_request_too(http, service, tmp_path):
+    form = {**{name: str(value) for name, value in SMALL.items()}, "metadata": json.dumps({"shot": "1"})}
+    files = [("references", ("a.png", png(seed=1))), ("references", ("b.png", png(seed=2)))]
+    made = http.post("/v1/generations", data=form, files=files).json()
+    assert (made["mode"], made["metadata"], len(made["request"]["references"])) == ("r2v", {"shot": "1"}, 2)
+    refused(
+        http.post("/v1/generations", data=form, files={"image": ("x", b"no")}),
+        422,
+        "invalid_media",
+        field="image",
+    )
+    refused(http.post("/v1/generations", data=form, files={"other": ("x", b"no")}), 422, "invalid_request")
+
+
+def test_an_upload_is_used_by_its_id_and_belongs_to_its_key(http):
+    made = http.post("/v1/files", files={"file": ("../../cat.png", png())}).json()
+    assert (made["name"], made["kind"], made["width"]) == ("cat.png", "image", 512)
+    answer = http.post("/v1/generations", json={**SMALL, "image": made["id"]})
+    assert (answer.status_code, answer.json()["mode"]) == (202, "i2v")
+    assert http.get(f"/v1/files/{made['id']}/content").content == png()
+    assert [found["id"] for found in http.get("/v1/files").json()["data"]] == [made["id"]]
+    assert http.delete(f"/v1/files/{made['id']}").status_code == 204
+    refused(http.post("/v1/generations", json={**SMALL, "image": made["id"]}), 404, "not_found")
+
+
+def test_an_input_is_fetched_from_its_address_where_that_is_allowed(http, service):
+    stored = http.post("/v1/files", files={"file": ("cat.png", png())}).json()
+    url = str(http.base_url.join(f"/v1/files/{stored['id']}/content"))
+    service.uploads.fetcher = Fetcher(allow_local=True)
+    made = http.post("/v1/generations", json={**SMALL, "image": url}).json()
+    assert (made["mode"], made["request"]["image"]) == ("i2v", {"url": url})
+
+
+def test_the_same_idempotency_key_answers_with_the_same_job(http):
+    headers = {"Idempotency-Key": "once"}
+    first = http.post("/v1/generations", json=SMALL, headers=headers).json()
+    assert http.post("/v1/generations", json=SMALL, headers=headers).json()["id"] == first["id"]
+    refused(http.post("/v1/generations", json={**SMALL, "seed": 8}, headers=headers), 409, "conflict")
+
+
+def test_cancel_retry_and_delete(http, service):
+    made = http.post("/v1/generations", json=SMALL).json()
+    here = f"/v1/generations/{made['id']}"
+    refused(http.delete(here), 409, "conflict")
+    refused(http.post(f"{here}/retry"), 409, "conflict")
+    assert http.post(f"{here}/cancel").json()["status"] == "canceled"
+    assert http.post(f"{here}/cancel").json()["status"] == "canceled"
+    again = http.post(f"{here}/retry")
+    assert (again.status_code, again.json()["retry_of"], again.json()["seed"]) == (202, made["id"], 7)
+    refused(http.get(f"{here}/content"), 404, "not_found")
+    assert http.delete(here).status_code == 204
+    refused(http.get(here), 404, "not_found")
+
+
+def test_lists_are_filtered_and_paged(http, service):
+    made = [submit(service, seed=seed, metadata={"n": str(seed)}).id for seed in range(5)]
+    service.store.cancel(made[0], owner=None)
+    first = http.get("/v1/generations?limit=3").json()
+    rest = http.get(f"/v1/generations?limit=3&cursor={first['next_cursor']}").json()
+    assert {found["id"] for found in first["data"] + rest["data"]} == set(made)
+    assert rest["next_cursor"] is None
+    assert [found["id"] for found in http.get("/v1/generations?status=canceled").json()["data"]] == [made[0]]
+    assert [found["id"] for found in http.get("/v1/generations?metadata.n=3").json()["data"]] == [made[3]]
+    assert http.get("/v1/generations?mode=edit").json()["data"] == []
+
+
+def test_an_event_stream_goes_on_after_the_last_event_that_was_seen(http, service):
+    job = submit(service)
+    service.store.begin(job.id, "w")
+    service.store.cancel(job.id, owner=None)
+    service.store.finish_cancel(job.id)
+
+    def numbers(**headers):
+        with http.stream("GET", f"/v1/generations/{job.id}/events", headers=headers) as stream:
+            return [int(line[4:]) for line in stream.iter_lines() if line.startswith("id: ")]
+
+    assert numbers() == [1, 2, 3, 4]
+    assert numbers(**{"Last-Event-ID": "2"}) == [3, 4]
+    assert numbers(**{"Last-Event-ID": "4"}) == []  # and it ends, though nothing is left to say
+    refused(
+        http.get(f"/v1/generations/{job.id}/events", headers={"Last-Event-ID": "x"}), 422, "invalid_request"
+    )
+
+
+def test_the_document_describes_every_route_and_its_examples_are_valid(http):
+    document = http.get("/openapi.json").json()
+    for path in (
+        "/v1/generations",
+        "/v1/plans",
+        "/v1/generations/{job_id}/events",
+        "/v1/files",
+        "/v1/keys",
+        "/v1/usage",
+    ):
+        assert path in document["paths"]
+    body = document["paths"]["/v1/generations"]["post"]["requestBody"]["content"]["application/json"]
+    assert document["components"]["schemas"]["GenerationRequest"]["properties"]["duration"]
+    assert http.post("/v1/plans", json=body["examples"]["text"]["value"]).status_code == 200
+    text = json.dumps(document)
+    for name in {ref.split('"')[0] for ref in text.split('"$ref": "#/components/schemas/')[1:]}:
+        assert name in document["components"]["schemas"]
+
+
+def test_health_and_metrics_need_no_key_and_count_by_route(http, service):
+    submit(service)
+    assert http.get("/healthz").json() == {"status": "ok"}
+    assert http.get("/readyz").json() == {"status": "ok", "workers": []}
+    http.get("/v1/generations/whatever")
+    text = http.get("/metrics").text
+    assert 'happyhorse_jobs{status="queued"} 1.0' in text
+    assert 'route="/v1/generations/{job_id}",status="404"' in text
+    assert "whatever" not in text
+
+
+def test_models_say_what_can_be_asked_for_here(http):
+    (found,) = http.get("/v1/models").json()["data"]
+    assert (found["id"], found["live"], found["default"]) == ("testcard", False, True)
+    assert found["price_usd_per_second"]["1080P"] == 0.312

@@ -1,0 +1,101 @@
+"""`happyhorse serve` as people run it: processes, signals, keys from the command line."""
+
+import subprocess
+import sys
+
+import httpx
+import pytest
+from rig import SMALL, Command, answers, free_port, is_alive, until
+
+from happyhorse.db import Database, sqlite_url
+from happyhorse.jobs.worker import WorkerStore
+
+
+def serve(folder, port, *options, host="127.0.0.1"):
+    started = Command(
+        "serve",
+        "--engine",
+        "testcard",
+        "--port",
+        port,
+        "--host",
+        host,
+        "--data-dir",
+        folder,
+        *options,
+        log=folder / "log",
+    )
+    until(lambda: answers(f"http://127.0.0.1:{port}") or started.process.poll() is not None)
+    return started
+
+
+def run(*arguments):
+    code = "from happyhorse.cli.app import main; main()"
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def workers(folder):
+    database = Database(sqlite_url(folder))
+    rows = WorkerStore(database).list()
+    database.close()
+    return rows
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_server_and_worker_and_a_killed_server_loses_no_job(tmp_path):
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    first = serve(tmp_path, port, "--testcard-seconds", 30)
+    made = httpx.post(f"{url}/v1/generations", json=SMALL).json()
+    here = f"{url}/v1/generations/{made['id']}"
+    until(lambda: httpx.get(here).json()["progress"]["percent"] > 0)
+    (row,) = workers(tmp_path)
+    first.kill()
+    until(lambda: not is_alive(row.pid), timeout_s=10)  # a worker does not outlive its server
+    second = serve(tmp_path, port)
+    until(lambda: httpx.get(here).json()["status"] == "succeeded")
+    assert httpx.get(f"{url}/v1/usage").json()["total_usd"] == made["price_usd"]
+    (row,) = workers(tmp_path)
+    assert second.stop() == 0
+    until(lambda: not is_alive(row.pid), timeout_s=10)
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_started_again_beside_its_server(tmp_path):
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    started = serve(tmp_path, port, "--testcard-seconds", 3)
+    made = httpx.post(f"{url}/v1/generations", json=SMALL).json()
+    here = f"{url}/v1/generations/{made['id']}"
+    until(lambda: httpx.get(here).json()["progress"]["percent"] > 0)
+    subprocess.run(["kill", "-9", str(workers(tmp_path)[0].pid)], check=True)
+    until(lambda: httpx.get(here).json()["status"] == "succeeded")
+    started.stop()
+
+
+def test_a_public_address_needs_a_key_first(tmp_path):
+    done = run(
+        "serve", "--engine", "testcard", "--host", "0.0.0.0", "--port", free_port(), "--data-dir", tmp_path
+    )
+    assert done.returncode == 2
+    assert "make one with 'happyhorse keys create NAME'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_key_made_on_the_command_line_works_at_once(tmp_path):
+    port = free_port()
+    started = serve(tmp_path, port, "--no-worker", "--without-keys", host="0.0.0.0")
+    url = f"http://127.0.0.1:{port}/v1/models"
+    assert httpx.get(url).status_code == 401
+    done = run("keys", "create", "ci", "--data-dir", tmp_path)
+    secret = done.stdout.splitlines()[-1]
+    assert secret.startswith("hh_")
+    assert httpx.get(url, headers={"Authorization": f"Bearer {secret}"}).status_code == 200
+    listed = run("keys", "list", "--data-dir", tmp_path).stdout
+    assert secret not in listed
+    run("keys", "revoke", listed.split()[0], "--data-dir", tmp_path)
+    assert httpx.get(url, headers={"Authorization": f"Bearer {secret}"}).status_code == 401
+    started.stop()

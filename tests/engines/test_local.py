@@ -1,0 +1,154 @@
+"""The local engine: a plan becomes a file of the right size and length, from whatever weights, and stops when told."""
+
+import copy
+import dataclasses
+import json
+import subprocess
+import sys
+from importlib import resources
+from shutil import copytree
+
+import numpy as np
+import pytest
+import torch
+
+from happyhorse.engines.catalog import NANO
+from happyhorse.engines.local import FILES, LocalEngine
+from happyhorse.engines.plan import plan
+from happyhorse.errors import Canceled, Unsupported, WeightsMissing
+from happyhorse.media.read import decode_audio, decode_video, probe
+from happyhorse.model.audio_vae import AudioVae
+from happyhorse.model.checkpoint import load_checkpoint, save_checkpoint
+from happyhorse.request import parse_request
+
+SILENT = "A woman with red hair in a green jacket stands in a kitchen"
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return LocalEngine.from_package("nano")
+
+
+def decided(prompt=SILENT, **fields):
+    request = parse_request({"prompt": prompt, "duration": 3, "resolution": "480P", "seed": 5, **fields})
+    return plan(request, NANO, media={})
+
+
+def make(engine, path, **fields):
+    engine.run(decided(**fields), path, on_progress=lambda _: None)
+    return np.asarray(decode_video(path)), decode_audio(path)
+
+
+def test_a_clip_has_the_planned_size_length_and_sound(engine, tmp_path):
+    path = tmp_path / "clip.mp4"
+    reports = []
+    clip = engine.run(decided(ratio="9:16"), path, on_progress=reports.append)
+    info = probe(path)
+    assert (info.width, info.height, info.num_frames, info.has_audio) == (480, 848, 75, True)
+    assert clip.weights_hash == engine.capabilities.weights_hash != ""
+    fractions = [report.fraction for report in reports]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+    assert [r.step for r in reports if r.stage == "base"] == list(range(1, 9))
+
+
+def test_same_seed_gives_the_same_frames_and_samples_and_another_seed_others(engine, tmp_path, monkeypatch):
+    """Held before the file encoder, whose output is known to vary when sound is beside the picture (docs/log.md)."""
+    written = []
+
+    def keep(path, frames, *, audio, **_):
+        written.append((np.stack(list(frames)), audio))
+        path.write_bytes(b"")
+
+    monkeypatch.setattr("happyhorse.engines.local.encode", keep)
+    for seed in (5, 5, 6):
+        engine.run(decided(seed=seed), tmp_path / "a.mp4", on_progress=lambda _: None)
+    (frames, sound), (again, sound_again), (other, _) = written
+    assert np.array_equal(frames, again)
+    assert np.array_equal(sound, sound_again)
+    assert np.abs(frames.astype(int) - other).mean() > 1
+
+
+def test_cancel_within_a_step_leaves_no_file(engine, tmp_path):
+    steps = []
+
+    def stop(report):
+        if report.stage == "base":
+            steps.append(report.step)
+            raise Canceled
+
+    with pytest.raises(Canceled):
+        engine.run(decided(), tmp_path / "clip.mp4", on_progress=stop)
+    assert steps == [1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_noise_on_the_weights_changes_the_clip(engine, tmp_path):
+    frames, _ = make(engine, tmp_path / "a.mp4")
+    weights = engine.weights
+    noisy = load_checkpoint_copy(weights.checkpoint)
+    with torch.no_grad():
+        for parameter in noisy.model.block.parameters():
+            parameter.add_(0.2 * parameter.std() * torch.randn_like(parameter))
+    changed = LocalEngine(NANO, dataclasses.replace(weights, checkpoint=noisy))
+    other, _ = make(changed, tmp_path / "b.mp4")
+    assert np.abs(frames.astype(int) - other).mean() > 3
+
+
+def load_checkpoint_copy(checkpoint):
+    return dataclasses.replace(checkpoint, model=copy.deepcopy(checkpoint.model))
+
+
+def test_generating_needs_neither_the_world_nor_skia(tmp_path):
+    code = """
+import sys
+sys.modules["skia"] = None
+sys.modules["happyhorse.world"] = None
+sys.modules["happyhorse.training"] = None
+from happyhorse.cli.app import main
+main(["generate", "A man speaks", "-o", sys.argv[1], "--resolution", "480P", "--duration", "3", "--json"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "c.mp4")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["engine"] == "nano"
+
+
+def test_an_engine_without_shipped_weights_is_refused():
+    with pytest.raises(Unsupported, match="testcard"):
+        LocalEngine.from_package("testcard")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_or_cut_weights_file_is_named(engine, tmp_path, name):
+    folder = tmp_path / "weights"
+    copytree(str(resources.files("happyhorse") / "weights" / "nano"), folder)
+    path = folder / f"{name}.safetensors"
+    path.write_bytes(path.read_bytes()[:-64])
+    with pytest.raises(WeightsMissing, match=name):
+        LocalEngine.from_folder("nano", folder)
+    path.unlink()
+    with pytest.raises(WeightsMissing, match=name):
+        LocalEngine.from_folder("nano", folder)
+
+
+def test_int8_storage_says_nearly_the_same_velocity(engine, tmp_path):
+    checkpoint = engine.weights.checkpoint
+    save_checkpoint(checkpoint, tmp_path / "t.safetensors", storage="int8")
+    stored = load_checkpoint(tmp_path / "t.safetensors")
+    for (name, ours), theirs in zip(
+        checkpoint.model.named_parameters(), stored.model.parameters(), strict=True
+    ):
+        torch.testing.assert_close(
+            theirs, ours, atol=0.02 * float(ours.detach().abs().max()) + 1e-6, rtol=0, msg=name
+        )
+
+
+def test_the_sound_lasts_as_long_as_the_picture_before_it_is_cut(engine):
+    latents = torch.zeros(1, 77, 64)
+    assert AudioVae.decode(engine.weights.audio_vae, latents).shape == (1, 77 * 1920)

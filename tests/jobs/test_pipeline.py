@@ -1,0 +1,149 @@
+import errno
+import io
+
+import pytest
+from rig import Instant, pipeline, plainly, png, submit
+
+from happyhorse.engines.base import Progress
+from happyhorse.errors import Canceled, OutOfMemory
+from happyhorse.jobs.job import Status
+from happyhorse.jobs.pipeline import MAX_ATTEMPTS, TakenOver
+from happyhorse.jobs.submit import LOCAL
+from happyhorse.media.read import probe
+
+
+def run(service, tmp_path, job, **options):
+    return pipeline(service, tmp_path, **options).run(job.id, plainly)
+
+
+def failing(err):
+    def during(_show):
+        raise err
+
+    return Instant(during)
+
+
+def test_a_job_becomes_a_clip_with_a_thumbnail_and_leaves_no_rubbish(service, tmp_path):
+    job = submit(service)
+    assert run(service, tmp_path, job) == "succeeded"
+    done = service.store.get(job.id, owner=None)
+    clip = probe(service.blobs.path(done.output["sha256"]))
+    assert (clip.kind, clip.num_frames, clip.has_audio) == ("video", 75, True)
+    assert probe(service.blobs.path(done.output["thumbnail"])).format == "jpeg"
+    assert (done.output["seed"], done.output["engine"]) == (7, "testcard")
+    assert not any((tmp_path / "work").iterdir())
+    assert not any(service.blobs.incoming.iterdir())
+
+
+def test_a_clip_from_an_upload_shows_it(service, tmp_path):
+    stored = service.uploads.add(io.BytesIO(png()), name="../../a.png", owner="local")
+    assert (stored.name, stored.info["width"]) == ("a.png", 512)
+    job = submit(service, image=stored.id)
+    service.uploads.delete(stored.id, owner=None)
+    assert job.mode == "i2v"
+    assert run(service, tmp_path, job) == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("err", "code", "retryable"),
+    [
+        (OutOfMemory("too little"), "out_of_memory", True),
+        (MemoryError(), "out_of_memory", True),
+        (OSError(errno.ENOSPC, "no space"), "disk_full", True),
+        (ZeroDivisionError("secret path"), "engine_error", False),
+    ],
+)
+def test_a_failure_has_its_own_code_and_the_next_job_runs(service, tmp_path, err, code, retryable):
+    job = submit(service)
+    assert run(service, tmp_path, job, engine=failing(err)) == "failed"
+    found = service.store.get(job.id, owner=None)
+    assert (found.error.code, found.error.retryable, found.cost_micros) == (code, retryable, 0)
+    assert "secret" not in found.error.message
+    assert run(service, tmp_path, submit(service)) == "succeeded"
+
+
+def test_a_failed_job_is_tried_again_with_its_seed_and_inputs(service, tmp_path):
+    job = submit(service, seed=None)
+    run(service, tmp_path, job, engine=failing(MemoryError()))
+    again = service.submitter.retry(job.id, caller=LOCAL)
+    assert (again.retry_of, again.plan["seed"]) == (job.id, job.plan["seed"])
+    assert run(service, tmp_path, again) == "succeeded"
+
+
+def test_a_cancel_is_seen_at_the_next_report(service, tmp_path):
+    reports = []
+
+    def during(show):
+        show(Progress("base", 1, 8, 0.1))
+        service.store.cancel(job.id, owner=None)
+        for step in range(2, 9):
+            reports.append(step)
+            show(Progress("base", step, 8, step / 10))
+
+    job = submit(service)
+    assert run(service, tmp_path, job, engine=Instant(during)) == "canceled"
+    assert reports == [2]
+    found = service.store.get(job.id, owner=None)
+    assert (found.status, found.cost_micros, found.output) == (Status.CANCELED, 0, None)
+
+
+def test_a_cancel_after_the_last_report_still_costs_nothing(service, tmp_path):
+    job = submit(service)
+
+    def step(name, function):
+        if name == "finish":
+            service.store.cancel(job.id, owner=None)
+        return function()
+
+    assert pipeline(service, tmp_path).run(job.id, step) == "canceled"
+    assert service.store.get(job.id, owner=None).cost_micros == 0
+
+
+def test_a_worker_that_was_replaced_stops_without_a_result(service, tmp_path):
+    def during(show):
+        service.store.begin(job.id, "another")
+        show(Progress("base", 1, 8, 0.1))
+
+    job = submit(service)
+    with pytest.raises(TakenOver):
+        run(service, tmp_path, job, engine=Instant(during))
+    found = service.store.get(job.id, owner=None)
+    assert (found.status, found.attempt) == (Status.RUNNING, 2)
+    assert not issubclass(TakenOver, Exception)  # so that no step can keep it as its result
+    assert issubclass(Canceled, Exception)
+
+
+def test_a_kill_between_any_two_steps_redoes_at_most_one(service, tmp_path):
+    """The replay of DBOS: finished steps return what they returned; the one that was cut off runs again."""
+    for cut in ("prepare", "make", "finish"):
+        for done_first in (False, True):
+            job, kept, engine = submit(service), {}, Instant()
+
+            def step(name, function, cut=cut, done_first=done_first, kept=kept):
+                if name in kept:
+                    return kept[name]
+                if name == cut and "cut" not in kept:
+                    kept["cut"] = True
+                    if done_first:
+                        function()  # its work was done, but nobody wrote down that it was
+                    raise KeyboardInterrupt
+                kept[name] = function()
+                return kept[name]
+
+            runner = pipeline(service, tmp_path, engine=engine)
+            with pytest.raises(KeyboardInterrupt):
+                runner.run(job.id, step)
+            runner.run(job.id, step)
+            found = service.store.get(job.id, owner=None)
+            assert found.status is Status.SUCCEEDED
+            assert engine.runs == (2 if cut == "make" and done_first else 1)
+    usage = service.store.usage(owner=None, since=0, until=1e12)
+    assert sum(line.jobs for line in usage) == 6
+
+
+def test_a_job_that_kills_its_workers_is_given_up(service, tmp_path):
+    job = submit(service)
+    for _ in range(MAX_ATTEMPTS):
+        service.store.begin(job.id, "w")
+    assert run(service, tmp_path, job) == "failed"
+    assert service.store.get(job.id, owner=None).error.code == "worker_died"

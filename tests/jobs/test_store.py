@@ -1,0 +1,224 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from rig import SMALL, open_service, submit
+
+from happyhorse.db import Database, events, jobs, ledger, metadata, outbox, sqlite_url
+from happyhorse.engines.base import Progress
+from happyhorse.errors import Conflict, InvalidRequest, LimitExceeded, NotFound
+from happyhorse.jobs.job import JobError, Status
+from happyhorse.jobs.store import Filter
+from happyhorse.jobs.submit import Caller
+
+OUTPUT = {"sha256": "a" * 64, "thumbnail": "b" * 64}
+HALF = Progress("base", 4, 8, 0.5, 1.0)
+
+
+def count(service, table, **where):
+    query = sa.select(sa.func.count()).select_from(table)
+    for name, value in where.items():
+        query = query.where(table.c[name] == value)
+    with service.database.read() as connection:
+        return connection.execute(query).scalar()
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_code(tmp_path):
+    database = Database.open(sqlite_url(tmp_path))
+    Database.open(sqlite_url(tmp_path)).close()  # a second time changes nothing
+    with database.write() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_a_job_goes_its_way_and_is_charged_once(service):
+    job = submit(service)
+    assert (job.status, job.num_events, job.cost_micros) == (Status.QUEUED, 1, 0)
+    begun = service.store.begin(job.id, "w")
+    assert (begun.status, begun.attempt) == (Status.RUNNING, 1)
+    assert service.store.progress(job.id, 1, HALF) is Status.RUNNING
+    done = service.store.succeed(job.id, 1, OUTPUT)
+    assert (done.status, done.cost_micros) == (Status.SUCCEEDED, job.price_micros)
+    assert service.store.succeed(job.id, 1, OUTPUT) is None
+    assert [event.type for event in service.store.events(job.id)] == [
+        "queued",
+        "running",
+        "progress",
+        "succeeded",
+    ]
+    assert [event.number for event in service.store.events(job.id)] == [1, 2, 3, 4]
+    assert count(service, ledger, job_id=job.id, micros=job.price_micros) == 1
+    assert count(service, outbox, job_id=job.id, type="generation.succeeded") == 1
+
+
+def test_a_worker_that_was_replaced_changes_nothing(service):
+    job = submit(service)
+    service.store.begin(job.id, "stalled")
+    service.store.begin(job.id, "fresh")
+    assert service.store.progress(job.id, 1, HALF) is None
+    assert service.store.status(job.id, 1) is None
+    assert service.store.succeed(job.id, 1, OUTPUT) is None
+    assert service.store.fail(job.id, 1, JobError("engine_error", "no")) is None
+    assert count(service, ledger) == 0
+    assert service.store.succeed(job.id, 2, OUTPUT).worker == "fresh"
+
+
+def test_what_is_over_never_changes(service):
+    job = submit(service)
+    service.store.begin(job.id, "w")
+    service.store.fail(job.id, 1, JobError("engine_error", "no"))
+    before = service.store.get(job.id, owner=None)
+    assert service.store.begin(job.id, "w") is None
+    assert service.store.progress(job.id, 1, HALF) is None
+    assert service.store.succeed(job.id, 1, OUTPUT) is None
+    assert service.store.finish_cancel(job.id) is None
+    with pytest.raises(Conflict, match="failed and can no longer be canceled"):
+        service.store.cancel(job.id, owner=None)
+    assert service.store.get(job.id, owner=None) == before
+    assert count(service, ledger) == 0
+
+
+def test_a_waiting_job_is_canceled_at_once_and_a_running_one_by_its_worker(service):
+    waiting, running = submit(service), submit(service)
+    assert service.store.cancel(waiting.id, owner="local").status is Status.CANCELED
+    assert service.store.begin(waiting.id, "w") is None
+    service.store.begin(running.id, "w")
+    assert service.store.cancel(running.id, owner="local").status is Status.CANCELING
+    assert service.store.cancel(running.id, owner="local").status is Status.CANCELING
+    assert service.store.progress(running.id, 1, HALF) is Status.CANCELING
+    assert service.store.succeed(running.id, 1, OUTPUT) is None
+    assert service.store.finish_cancel(running.id).status is Status.CANCELED
+    assert count(service, ledger) == 0
+
+
+def test_a_cancel_that_the_dead_worker_missed_is_kept_by_the_next(service):
+    job = submit(service)
+    service.store.begin(job.id, "w")
+    service.store.cancel(job.id, owner=None)
+    assert service.store.begin(job.id, "next") is None
+    assert service.store.get(job.id, owner=None).status is Status.CANCELED
+
+
+def test_the_same_key_makes_the_same_job_and_another_request_is_refused(service):
+    first = submit(service, idempotency_key="k")
+    assert submit(service, idempotency_key="k").id == first.id
+    with pytest.raises(Conflict, match="was used for another request"):
+        submit(service, idempotency_key="k", duration=4)
+    assert submit(service, idempotency_key="k", caller=Caller("another")).id != first.id
+    assert count(service, jobs) == 2
+
+
+def test_twenty_callers_with_one_key_at_once_make_one_job(service):
+    with ThreadPoolExecutor(20) as pool:
+        made = set(pool.map(lambda _: submit(service, idempotency_key="k").id, range(20)))
+    assert len(made) == 1
+    assert count(service, jobs) == 1
+
+
+def test_a_job_is_not_stored_when_it_cannot_be_queued(service):
+    def broken(connection, job):
+        raise RuntimeError("no queue")
+
+    service.submitter.queue = type("Broken", (), {"put": staticmethod(broken)})()
+    with pytest.raises(RuntimeError):
+        submit(service)
+    assert (count(service, jobs), count(service, events)) == (0, 0)
+
+
+def test_many_finishers_at_once_charge_each_job_once(service):
+    made = [submit(service, seed=seed) for seed in range(10)]
+    for job in made:
+        service.store.begin(job.id, "w")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda job: service.store.succeed(job.id, 1, OUTPUT), made * 4))
+    lines = service.store.usage(owner=None, since=0, until=time.time() + 1)
+    assert sum(line.jobs for line in lines) == 10
+    assert sum(line.usd for line in lines) == pytest.approx(10 * made[0].price_micros / 1e6)
+
+
+def test_the_published_prices_are_charged(service):
+    ten = {"duration": 10, "draft": False}
+    assert submit(service, **ten, resolution="720P").price_micros == 1_820_000
+    assert submit(service, **ten, resolution="1080P").price_micros == 3_120_000
+    assert submit(service, **ten, resolution="720P", no_audio=True).price_micros == 1_820_000
+
+
+def test_a_spend_limit_counts_what_is_on_its_way_and_holds_under_concurrency(service):
+    caller = Caller("key-1", spend_limit_micros=3 * 273_000)
+    with ThreadPoolExecutor(8) as pool:
+
+        def attempt(seed):
+            try:
+                return submit(service, caller=caller, seed=seed)
+            except LimitExceeded as err:
+                return err
+
+        results = list(pool.map(attempt, range(12)))
+    refused = [result for result in results if isinstance(result, LimitExceeded)]
+    assert len(refused) == 9
+    assert "the key's limit of 0.819 USD" in refused[0].message
+
+
+def test_another_owner_sees_nothing(service):
+    job = submit(service)
+    for call in (service.store.get, service.store.cancel, service.store.delete):
+        with pytest.raises(NotFound):
+            call(job.id, owner="another")
+    assert service.store.get(job.id, owner="local").status is Status.QUEUED
+    assert service.store.list(Filter(owner="another"))[0] == []
+
+
+def test_pages_run_from_new_to_old_without_gap_or_repeat(service):
+    made = [submit(service, seed=seed, metadata={"n": str(seed % 2)}).id for seed in range(7)]
+    found, cursor = [], None
+    while True:
+        page, cursor = service.store.list(Filter(), limit=3, after=cursor)
+        found += [job.id for job in page]
+        if cursor is None:
+            break
+    assert sorted(found) == sorted(made)
+    assert found == sorted(found, reverse=True)
+    odd, _ = service.store.list(Filter(metadata={"n": "1"}))
+    assert {job.id for job in odd} == {made[1], made[3], made[5]}
+    assert service.store.list(Filter(status=Status.RUNNING))[0] == []
+
+
+def test_a_job_is_forgotten_after_its_time_and_its_charge_is_not(tmp_path):
+    service = open_service(tmp_path, retention_s=0.05)
+    job = submit(service)
+    service.store.begin(job.id, "w")
+    service.store.succeed(job.id, 1, OUTPUT)
+    time.sleep(0.06)
+    waiting = submit(service)
+    assert service.store.forget_expired() == 1
+    with pytest.raises(NotFound):
+        service.store.get(job.id, owner=None)
+    assert count(service, events, job_id=job.id) == 0
+    assert count(service, ledger, job_id=job.id) == 1
+    assert service.store.get(waiting.id, owner=None).status is Status.QUEUED
+    service.close()
+
+
+def test_a_running_job_cannot_be_deleted(service):
+    job = submit(service)
+    with pytest.raises(Conflict, match="cancel it before"):
+        service.store.delete(job.id, owner=None)
+    service.store.cancel(job.id, owner=None)
+    service.store.delete(job.id, owner=None)
+    assert count(service, jobs) == 0
+
+
+def test_a_request_that_cannot_run_is_not_stored(service):
+    for wrong in (
+        {"duration": 99},
+        {"engine": "nano"},
+        {"image": "/etc/passwd"},
+        {"image": "http://127.0.0.1/a.png"},
+    ):
+        with pytest.raises(InvalidRequest):
+            submit(service, **wrong)
+    assert count(service, jobs) == 0
+    assert SMALL["seed"] == submit(service).plan["seed"]

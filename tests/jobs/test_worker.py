@@ -1,0 +1,167 @@
+import os
+import signal
+import time
+
+import pytest
+import sqlalchemy as sa
+from rig import Command, is_alive, pipeline, plainly, submit, until
+
+from happyhorse.db import ledger
+from happyhorse.jobs.job import Status
+from happyhorse.jobs.worker import Slot, Watch, WorkerRow, WorkerStore
+
+
+def row(beat, state="live", name="other"):
+    return WorkerRow(name, "testcard", 1, beat, state, 0.0, 0.0)
+
+
+def test_a_worker_is_dead_when_its_counter_stands_still_by_the_watchers_own_clock():
+    now = [0.0]
+    watch = Watch(dead_s=10, clock=lambda: now[0])
+    assert watch.dead([row(5)], me="me") == []
+    now[0] = 9.9
+    assert watch.dead([row(5)], me="me") == []
+    assert watch.dead([row(6)], me="me") == []
+    now[0] = 19.8
+    assert watch.dead([row(6)], me="me") == []
+    now[0] = 20.0
+    assert watch.dead([row(6)], me="me") == ["other"]
+    assert watch.dead([row(6, "dead")], me="me") == []
+
+
+def test_a_worker_that_said_goodbye_is_dead_at_once_and_nobody_buries_himself():
+    watch = Watch(clock=lambda: 0.0)
+    assert watch.dead([row(1, "stopped"), row(1, "stopped", "me")], me="me") == ["other"]
+
+
+def test_slots_are_unique_while_they_are_held_and_stable_over_time(tmp_path):
+    first, second = Slot.take(tmp_path), Slot.take(tmp_path)
+    assert first.name != second.name
+    first.lock.close()
+    assert Slot.take(tmp_path).name == first.name
+
+
+def test_a_job_whose_workflow_is_gone_is_found_and_queued_again(service):
+    job = submit(service)
+    assert service.queue.stranded([job]) == []
+    service.queue.client.delete_workflows([job.id])
+    assert service.queue.stranded([job]) == [job]
+    service.queue.put_again(job)
+    assert service.queue.stranded([job]) == []
+
+
+def test_retention_removes_bytes_that_nobody_needs_and_no_others(service, tmp_path):
+    kept, gone = submit(service, seed=1), submit(service, seed=2)
+    for job in (kept, gone):
+        pipeline(service, tmp_path).run(job.id, plainly)
+    place = service.blobs.path(service.store.get(gone.id, owner=None).output["sha256"])
+    service.store.delete(gone.id, owner=None)
+    assert service.blobs.sweep(service.store.blobs_in_use, older_than_s=3600) == 0
+    assert service.blobs.sweep(service.store.blobs_in_use, older_than_s=-1) == 2
+    assert not place.exists()
+    assert service.blobs.path(service.store.get(kept.id, owner=None).output["sha256"]).exists()
+
+
+# -- real processes ----------------------------------------------------------------------------------------------------
+
+
+def worker(service, folder, *, seconds=0.0, name="worker"):
+    options = (
+        "--data-dir",
+        folder,
+        "--database-url",
+        service.database.plain_url,
+        "--testcard-seconds",
+        seconds,
+    )
+    return Command("worker", "--engine", "testcard", *options, log=folder / f"{name}.log")
+
+
+def status(service, job):
+    return service.store.get(job.id, owner=None).status
+
+
+def charges(service):
+    with service.database.read() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(ledger)).scalar()
+
+
+def test_a_job_whose_worker_is_killed_is_finished_by_the_next_and_charged_once(service, tmp_path):
+    job = submit(service)
+    first = worker(service, tmp_path, seconds=60)
+    until(lambda: service.store.get(job.id, owner=None).fraction > 0)
+    first.kill()
+    assert status(service, job) is Status.RUNNING
+    second = worker(service, tmp_path)
+    until(lambda: status(service, job) is Status.SUCCEEDED)
+    found = service.store.get(job.id, owner=None)
+    assert (found.attempt, found.cost_micros, charges(service)) == (2, job.price_micros, 1)
+    assert second.stop() == 0
+
+
+@pytest.mark.slow
+def test_a_dead_workers_job_is_finished_by_a_live_one_within_30_seconds(service, tmp_path):
+    first = worker(service, tmp_path, seconds=60, name="first")
+    job = submit(service)
+    until(lambda: status(service, job) is Status.RUNNING)
+    second = worker(service, tmp_path, name="second")
+    until(lambda: len(WorkerStore(service.database).list()) == 2)
+    time.sleep(3)
+    first.kill()  # and it never comes back
+    killed = time.monotonic()
+    until(lambda: status(service, job) is Status.SUCCEEDED, timeout_s=30)
+    assert time.monotonic() - killed < 30
+    assert charges(service) == 1
+    second.stop()
+
+
+@pytest.mark.slow
+def test_a_worker_that_slept_through_its_own_replacement_does_no_harm(service, tmp_path):
+    first = worker(service, tmp_path, seconds=8, name="first")
+    job = submit(service)
+    until(lambda: service.store.get(job.id, owner=None).fraction > 0.1)
+    second = worker(service, tmp_path, name="second")
+    until(lambda: len(WorkerStore(service.database).list()) == 2)
+    time.sleep(3)
+    first.process.send_signal(signal.SIGSTOP)
+    until(lambda: status(service, job) is Status.SUCCEEDED, timeout_s=40)
+    events = service.store.get(job.id, owner=None).num_events
+    first.process.send_signal(signal.SIGCONT)
+    time.sleep(4)
+    assert first.process.poll() is None
+    assert service.store.get(job.id, owner=None).num_events == events
+    assert charges(service) == 1
+    later = [submit(service, seed=seed) for seed in range(3)]  # both go on working
+    until(lambda: all(status(service, job) is Status.SUCCEEDED for job in later), timeout_s=90)
+    for process in (first, second):
+        process.stop()
+
+
+@pytest.mark.slow
+def test_twenty_jobs_survive_ten_kills_at_random_moments(service, tmp_path):
+    jobs = [submit(service, seed=seed) for seed in range(20)]
+    for number in range(10):
+        running = worker(service, tmp_path, seconds=0.3, name=f"w{number}")
+        time.sleep(3 + 0.37 * number % 2)
+        running.kill()
+    last = worker(service, tmp_path)
+    until(lambda: all(status(service, job).value == "succeeded" for job in jobs), timeout_s=240)
+    assert charges(service) == 20
+    assert not list((tmp_path / "work").iterdir())
+    last.stop()
+
+
+@pytest.mark.slow
+def test_a_cancel_takes_effect_within_a_step(service, tmp_path):
+    running = worker(service, tmp_path, seconds=40)
+    job = submit(service)
+    until(lambda: service.store.get(job.id, owner=None).fraction > 0)
+    asked = time.monotonic()
+    service.store.cancel(job.id, owner=None)
+    until(lambda: status(service, job) is Status.CANCELED, every_s=0.01)
+    assert time.monotonic() - asked < 40 / 8
+    following = submit(service, seed=2)
+    until(lambda: status(service, following) is Status.RUNNING)
+    running.stop()
+    assert not is_alive(running.process.pid)
+    assert os.listdir(tmp_path / "files" / "incoming") == []  # noqa: PTH208

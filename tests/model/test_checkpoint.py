@@ -1,0 +1,135 @@
+"""Weights on disk: what is saved comes back, what is damaged is named."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from strategies import TINY, random_sequence, random_transformer
+
+from happyhorse.errors import WeightsMissing
+from happyhorse.model import checkpoint as module
+from happyhorse.model.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    load_published,
+    save_checkpoint,
+    weights_hash,
+)
+from happyhorse.model.sampler import Guidance, SamplerSettings
+
+SAMPLER = SamplerSettings("unipc", 8, 1.2, Guidance(2.0, video_late=1.5))
+
+
+def _save(path: Path, storage: module.Storage = "as_is") -> Checkpoint:
+    checkpoint = Checkpoint(random_transformer(TINY), SAMPLER, {"codec": "abc"})
+    save_checkpoint(checkpoint, path, storage=storage)
+    return checkpoint
+
+
+def test_a_path_is_all_that_loading_needs(tmp_path: Path) -> None:
+    saved = _save(tmp_path / "w.safetensors")
+    loaded = load_checkpoint(tmp_path / "w.safetensors")
+    assert (loaded.model.config, loaded.sampler, loaded.notes) == (TINY, SAMPLER, {"codec": "abc"})
+    assert all(torch.equal(t, saved.model.state_dict()[n]) for n, t in loaded.model.state_dict().items())
+    assert list(tmp_path.iterdir()) == [tmp_path / "w.safetensors"]
+
+
+@pytest.mark.parametrize(("storage", "error"), [("bf16", 0.05), ("int8", 0.08)])
+def test_smaller_storage_is_smaller_and_computes_almost_the_same(
+    tmp_path: Path, storage: module.Storage, error: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MIN_INT8_VALUES", 1)
+    _save(tmp_path / "full.safetensors")
+    saved = _save(tmp_path / "small.safetensors", storage)
+    assert (tmp_path / "small.safetensors").stat().st_size < 0.75 * (
+        tmp_path / "full.safetensors"
+    ).stat().st_size
+    loaded = load_checkpoint(tmp_path / "small.safetensors")
+    sequence = random_sequence(TINY)
+    with torch.inference_mode():
+        ours, full = loaded.model(sequence), saved.model(sequence)
+    assert (ours.video - full.video).abs().mean() < error * full.video.std()
+
+
+def test_rows_of_zeros_survive_int8() -> None:
+    matrix = torch.tensor([[0.0, 0.0], [1.0, -2.0]])
+    torch.testing.assert_close(
+        module.dequantize_rows(*module.quantize_rows(matrix)), matrix, atol=0.01, rtol=0
+    )
+
+
+def test_a_crash_while_saving_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "w.safetensors"
+    _save(path)
+    before = weights_hash(path)
+
+    def fail(_tensors: object, where: Path, **_: object) -> None:
+        where.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(module, "save_file", fail)
+    with pytest.raises(OSError, match="disk full"):
+        _save(path)
+    assert weights_hash(path) == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_damage_is_named_in_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    with pytest.raises(WeightsMissing, match="no weights at"):
+        load_checkpoint(path)
+    with pytest.raises(WeightsMissing, match="no weights at"):
+        weights_hash(path)
+    _save(path)
+    whole = path.read_bytes()
+    for cut in (0, 4, 200, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(WeightsMissing, match="not a complete"):
+            load_checkpoint(path)
+    save_file({"a": torch.zeros(1)}, path)
+    with pytest.raises(WeightsMissing, match="format"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("final_norm_video.weight", torch.zeros(5), "shape"),
+        ("final_norm_video.weight", torch.full((24,), torch.nan), "not finite"),
+        ("final_norm_video.weight", None, "lacks 1 of"),
+        ("extra.weight", torch.zeros(1), "does not have"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_named(
+    tmp_path: Path, name: str, value: torch.Tensor | None, message: str
+) -> None:
+    tensors = random_transformer(TINY).state_dict()
+    tensors.pop(name, None)
+    if value is not None:
+        tensors[name] = value
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(WeightsMissing, match=message):
+        load_published(tmp_path, TINY)
+
+
+def test_published_shards_load_with_bf16_block_linears(tmp_path: Path) -> None:
+    tensors = random_transformer(TINY).state_dict()
+    names = sorted(tensors)
+    weight_map = {}
+    for shard in range(2):
+        part = {name: tensors[name] for name in names[shard::2]}
+        save_file(part, tmp_path / f"model-{shard}.safetensors")
+        weight_map |= dict.fromkeys(part, f"model-{shard}.safetensors")
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": weight_map}))
+    state = load_published(tmp_path, TINY).state_dict()
+    in_bf16 = {name for name, tensor in state.items() if tensor.dtype == torch.bfloat16}
+    assert in_bf16 == {n for n in names if n.endswith(("qkv.weight", "_proj.weight"))}
+    (tmp_path / "model-1.safetensors").unlink()
+    with pytest.raises(WeightsMissing, match="model-1"):
+        load_published(tmp_path, TINY)
+    index.write_text("{}")
+    with pytest.raises(WeightsMissing, match="not a shard index"):
+        load_published(tmp_path, TINY)

@@ -1,0 +1,151 @@
+"""Golden vectors: the shipped ones pass, changed ones do not."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from happyhorse.model.pack import Latents
+from happyhorse.model.verify import Case, load_model, sampler_of, trajectory, verify_goldens
+
+GOLDENS = Path(__file__).parents[1] / "goldens"
+CASE = "sampler_sr5_case.safetensors"
+WEIGHTS = "dit_w3_weights.safetensors"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in (CASE, WEIGHTS):
+        shutil.copy(GOLDENS / name, tmp_path)
+    return tmp_path
+
+
+def _rewrite(path: Path, edit: Callable[[dict[str, torch.Tensor], dict[str, object]], object]) -> None:
+    with safe_open(path, framework="pt") as opened:
+        config = json.loads(opened.metadata()["config"])
+    tensors = load_file(path)
+    edit(tensors, config)
+    save_file(tensors, path, metadata={"config": json.dumps(config)})
+
+
+def test_shipped_goldens_pass() -> None:
+    seen = []
+    report = verify_goldens(GOLDENS, seen.append)
+    assert report.failures == ()
+    assert report.passed
+    assert seen == list(report.checks)
+    assert {check.case for check in report.checks} >= {"schedules", "sampler_sr5_case"}
+    assert report.not_covered == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("video_latent_init", 9),
+        ("video_latent_init", torch.nan),
+        ("text_feat", 9),
+        ("image_latent", 9),
+        ("step2.v_video", 9),
+        ("step1.v_audio", 9),
+        ("final_video_fp32", torch.nan),
+        ("final_video_bf16", 9),
+        ("sigmas", 9),
+        ("timesteps", 9),
+    ],
+)
+def test_a_changed_tensor_fails(folder: Path, name: str, value: float) -> None:
+    def edit(tensors: dict[str, torch.Tensor], _config: object) -> None:
+        tensors[name].view(-1)[-1] = value
+
+    _rewrite(folder / CASE, edit)
+    assert not verify_goldens(folder).passed
+
+
+def test_changed_weights_fail(folder: Path) -> None:
+    path = folder / WEIGHTS
+    _rewrite(path, lambda tensors, _: tensors["block.layers.2.mlp.down_proj.weight"].mul_(1.1))
+    assert not verify_goldens(folder).passed
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (lambda t, c: c["arch"].update(enable_attn_gating=False), "enable_attn_gating"),
+        (lambda t, c: c["arch"].update(activation_type="relu"), "activation_type"),
+        (lambda t, c: c["arch"].update(hidden_size=64), "shape"),
+        (lambda t, c: c["sampler"].update(kind="heun"), "heun"),
+        (lambda t, c: c["sampler"].update(guidance={"video": 2.0, "colour": 3}), "colour"),
+        (lambda t, c: c.update(weights="elsewhere"), "no weights at"),
+        (lambda t, c: t.pop("video_latent_init"), "video_latent_init"),
+    ],
+)
+def test_what_cannot_be_run_is_a_failure_with_a_reason(
+    folder: Path, edit: Callable[[dict[str, torch.Tensor], dict[str, object]], object], reason: str
+) -> None:
+    _rewrite(folder / CASE, edit)
+    report = verify_goldens(folder)
+    assert not report.passed
+    assert reason in report.problems[0].reason
+
+
+def test_settings_are_read_from_the_file(folder: Path) -> None:
+    for edit in (
+        lambda t, c: c.update(coords_style="v2"),
+        lambda t, c: c.update(frame_receptive_field=2),
+        lambda t, c: c["arch"].update(gelu7_layers=[]),
+        lambda t, c: c["sampler"].update(audio_update=True),
+    ):
+        shutil.copy(GOLDENS / CASE, folder)
+        _rewrite(folder / CASE, edit)
+        assert not verify_goldens(folder).passed
+
+
+def test_sound_that_stands_still_may_have_any_guidance_scale(folder: Path) -> None:
+    """Two passes in super-resolution state no scale for the sound; the recorded velocity must still combine the two."""
+    config = GOLDENS / CASE
+    with safe_open(config, framework="pt") as opened:
+        settings = json.loads(opened.metadata()["config"])
+    settings["sampler"]["guidance"] = {"video": 3.5, "video_first_frames": 2.0, "first_frames": 2}
+    tensors = load_file(config)
+    null = {
+        "null_text_feat": tensors["text_feat"].flip(1)[:, :5].contiguous(),
+        "null_text_len": torch.tensor(5),
+    }
+    inputs = {
+        k: tensors[k]
+        for k in ("video_latent_init", "audio_latent_init", "image_latent", "text_feat", "text_len")
+    }
+    case = Case("sampler_made_here", folder, settings, inputs | null, set())
+    model, (sampler, _) = load_model(case, torch.float32), sampler_of(case)
+    passes: dict[str, Latents] = {}
+    made = {}
+    for step in trajectory(case, model, sampler, update_audio=False, passes=passes):
+        both = passes[""].audio, passes["null_"].audio
+        made[f"step{step.index}.v_audio"] = both[1] + 5 * (both[0] - both[1])
+        made[f"step{step.index}.v_video"] = step.velocity.video
+    path = folder / "sampler_made_here.safetensors"
+    save_file(
+        {k: v.clone().contiguous() for k, v in (inputs | null | made).items()},
+        path,
+        metadata={"config": json.dumps(settings)},
+    )
+    assert verify_goldens(folder).passed
+    _rewrite(path, lambda t, _: t["step3.v_audio"].view(-1)[0].add_(1))
+    assert not verify_goldens(folder).passed
+
+
+def test_an_empty_folder_and_damaged_files_fail(tmp_path: Path) -> None:
+    assert not verify_goldens(tmp_path).passed
+    (tmp_path / CASE).write_bytes((GOLDENS / CASE).read_bytes()[:1000])
+    report = verify_goldens(tmp_path)
+    assert [problem.case for problem in report.problems] == ["sampler_sr5_case"]
+
+
+def test_other_files_are_named_as_not_covered(folder: Path) -> None:
+    save_file({"a": torch.zeros(1)}, folder / "turbo_vae_case.safetensors")
+    assert verify_goldens(folder).not_covered == ("turbo_vae_case.safetensors",)

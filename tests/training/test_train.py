@@ -1,0 +1,87 @@
+"""The transformer's trainer: losses see only what is generated, noise is as said, a tiny run learns and resumes."""
+
+import numpy as np
+import pytest
+import torch
+
+from happyhorse.model.config import PRESETS
+from happyhorse.model.pack import Latents, Phonemes
+from happyhorse.training import train
+from happyhorse.training.clips import Batch, Clip, collate
+
+WEIGHTS = train.Weights(torch.ones(64), torch.ones(64))
+
+
+def batch(frames=3, size=4):
+    torch.manual_seed(0)
+    clean = Latents(torch.randn(size, 64, frames, 4, 4), torch.randn(size, 4 * (frames - 1) + 1, 64))
+    phonemes = Phonemes(torch.zeros(size, 2, dtype=torch.long), torch.zeros(size, 2), torch.zeros(size, 2))
+    return Batch(clean, torch.randn(size, 16, 256), phonemes)
+
+
+def noised(**kwargs):
+    return train.add_noise(batch(**kwargs), torch.zeros(16, 256), torch.Generator().manual_seed(1))
+
+
+def test_what_is_given_stays_clean_and_out_of_the_loss():
+    clips = batch(size=64)
+    out = train.add_noise(clips, torch.zeros(16, 256), torch.Generator().manual_seed(1))
+    given = out.video_mask[:, 0, 0, 0, 0] == 0
+    assert given.any()
+    assert torch.equal(out.seen.video[given][:, :, 0], clips.clean.video[given][:, :, 0])
+    wrong = out.velocity.video.clone()
+    wrong[given, :, 0] += 100.0
+    losses = train.flow_losses(Latents(wrong, out.velocity.audio), out, WEIGHTS)
+    assert losses.video.item() == pytest.approx(0.0, abs=1e-6)
+    assert losses.audio.item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_the_velocity_leads_from_what_is_seen_to_the_clean_latent():
+    clips = batch()
+    out = train.add_noise(clips, torch.zeros(16, 256), torch.Generator().manual_seed(3))
+    sigma = ((out.seen.audio - clips.clean.audio) / out.velocity.audio).mean(dim=(1, 2), keepdim=True)
+    torch.testing.assert_close(
+        out.seen.audio - sigma * out.velocity.audio, clips.clean.audio, atol=1e-3, rtol=1e-3
+    )
+
+
+def test_a_sound_alone_batch_has_no_video_loss():
+    clips = batch()
+    silent = Batch(Latents(torch.zeros(4, 64, 3, 0, 0), clips.clean.audio), clips.text, clips.phonemes)
+    out = train.add_noise(silent, torch.zeros(16, 256), torch.Generator().manual_seed(1))
+    losses = train.flow_losses(Latents(torch.zeros(4, 64, 3, 0, 0), out.velocity.audio), out, WEIGHTS)
+    assert losses.video is None
+    assert losses.audio is not None
+
+
+def test_stages_cover_the_run_and_batches_cover_the_kinds():
+    assert [stage.until for stage in train.STAGES] == sorted(stage.until for stage in train.STAGES)
+    assert train.STAGES[-1].until == 1.0
+    assert train.stage_at(0.0) == 0
+    assert train.stage_at(0.9999) == len(train.STAGES) - 1
+    named = {kind for stage in train.STAGES for kind in stage.weights}
+    assert named <= set(train.KINDS) == set(train.BATCH) == set(train.CAPACITY) == set(train.PASSES)
+
+
+def test_every_parameter_has_exactly_one_optimizer():
+    model = train.Transformer(PRESETS["nano"])
+    owned = [
+        p for o in train.make_optimizers(model).values() for group in o.param_groups for p in group["params"]
+    ]
+    assert len(owned) == len(set(map(id, owned))) == len(list(model.parameters()))
+
+
+def test_the_learning_rate_warms_up_and_falls():
+    assert train.learning_scale(0, 0.0) < 0.01
+    assert train.learning_scale(500, 0.3) == 1.0
+    assert train.learning_scale(5000, 1.0) == pytest.approx(0.05)
+
+
+def test_collate_takes_one_prompt_of_each_clip():
+    clips = [
+        Clip(np.zeros((64, 1, 4, 4), np.float16), np.zeros((1, 64), np.float16), np.full((3, 16, 256), i, np.float16), np.full((3, 1), i, np.float32))
+        for i in range(2)
+    ]  # fmt: skip
+    made = collate(clips, np.random.default_rng(0))
+    assert made.text[1].unique().tolist() == [1.0]
+    assert made.phonemes.ids.tolist() == [[0], [1]]
