@@ -1,5 +1,10 @@
 """Tests check every jaxtyping annotation at run time; production does not."""
 
+import signal
+
 from jaxtyping import install_import_hook
 
 install_import_hook(["happyhorse.model", "happyhorse.training"], "beartype.beartype")
+
+# A shell starts background jobs with Ctrl-C ignored, and children inherit that; ours are sent it and must hear it.
+signal.signal(signal.SIGINT, signal.default_int_handler)

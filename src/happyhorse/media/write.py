@@ -27,8 +27,9 @@ from happyhorse.media.sound import master
 from happyhorse.shapes import FPS, SAMPLE_RATE
 
 AUDIO_BITRATE = 192_000
-# One thread: with several, the same frames came out as other bytes in 8 of 8 runs (docs/log.md).
-_H264 = {"crf": "18", "preset": "veryfast", "profile": "high", "threads": "1"}
+# No macroblock tree: x264's vector code for it reads memory that nothing wrote, so equal frames gave unequal files (docs/log.md).
+# One thread: another number of threads gives other bytes.
+_H264 = {"crf": "18", "preset": "veryfast", "profile": "high", "threads": "1", "x264-params": "mbtree=0"}
 _KEYFRAME_S = 2
 _SAMPLES_PER_FRAME = SAMPLE_RATE // FPS
 _BT709, _LIMITED = 1, 1  # values of ITU-T H.273, as libav numbers them
