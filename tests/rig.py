@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
@@ -79,7 +80,9 @@ def plainly(_name, function):
 
 
 def submit(service, *, caller=LOCAL, **fields):
-    options = {name: fields.pop(name) for name in ("idempotency_key", "priority") if name in fields}
+    options = {
+        name: fields.pop(name) for name in ("idempotency_key", "priority", "webhook") if name in fields
+    }
     return service.submitter.submit({**SMALL, **fields}, caller=caller, **options)
 
 
@@ -92,12 +95,15 @@ class Instant:
     def __init__(self, during=lambda show: None):
         self.during, self.runs = during, 0
 
-    def run(self, plan, output, *, on_progress):
+    def denoise(self, plan, *, on_progress):
         self.runs += 1
         self.during(on_progress)
+        return TestcardEngine().denoise(plan, on_progress=on_progress)
+
+    def render(self, plan, take, output, *, on_progress):
         key = plan.digest()
         if key not in self.drawn:
-            clip = TestcardEngine().run(plan, output, on_progress=on_progress)
+            clip = TestcardEngine().render(plan, take, output, on_progress=on_progress)
             self.drawn[key] = (clip, output.read_bytes())
         clip, data = self.drawn[key]
         output.write_bytes(data)
@@ -210,3 +216,36 @@ def is_alive(pid):
     except ProcessLookupError:
         return False
     return True
+
+
+class Receiver:
+    """A web server that webhooks go to. Keeps what came; answers the statuses of `script`, then 204, each after `wait_s`."""
+
+    def __init__(self):
+        self.came, self.script, self.wait_s = [], [], 0.0
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.came.append((self.path, dict(self.headers), body))
+                time.sleep(receiver.wait_s)
+                self.send_response(receiver.script.pop(0) if receiver.script else 204)
+                self.send_header("Location", "/elsewhere")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.handle_error = lambda *_: None  # a sender that is killed hangs up
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def receiver():
+    made = Receiver()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()

@@ -1,8 +1,8 @@
 import json
+import os
 import signal
 import subprocess
 import sys
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -43,17 +43,31 @@ def refused(result, *said):
         ([""], "prompt is empty"),
         (["  \n "], "prompt is empty"),
         (["🐎🔥🎬"], "prompt has no words"),
-        ([PROMPT, "--duration", "2"], "duration must be a whole number of seconds from 3 to 15; got '2'"),
+        ([PROMPT, "--duration", "2"], "--duration must be a whole number of seconds from 3 to 15; got '2'"),
         ([PROMPT, "--duration", "16"], "got '16'"),
         ([PROMPT, "--duration", "5.5"], "got '5.5'"),
-        ([PROMPT, "--resolution", "4K"], "resolution must be one of 480P, 720P, 1080P; got '4K'"),
-        ([PROMPT, "--ratio", "2:1"], "ratio must be one of 16:9"),
-        ([PROMPT, "--seed", "-1"], "seed must be a whole number from 0 to 2147483647; got '-1'"),
-        ([PROMPT, *["--ref", "a.png"] * 10], "references takes at most 9 images; got 10"),
-        ([PROMPT, "--engine", "sora"], "engine must be one of nano, testcard; got 'sora'"),
-        ([PROMPT, "--image", "a.png", "--video", "b.mp4"], "image and video cannot be combined"),
-        ([PROMPT, "--image", "https://x.test/a.png"], "image must be a local file"),
-        ([PROMPT, "--audio", "loud"], "audio must be auto, retain"),
+        ([PROMPT, "--resolution", "4K"], "--resolution must be one of 480P, 720P, 1080P; got '4K'"),
+        ([PROMPT, "--ratio", "2:1"], "--ratio must be one of 16:9"),
+        ([PROMPT, "--seed", "-1"], "--seed must be a whole number from 0 to 2147483647; got '-1'"),
+        ([PROMPT, *["--ref", "a.png"] * 10], "--ref takes at most 9 images; got 10"),
+        ([PROMPT, "--engine", "sora"], "--engine must be one of nano, magihuman, magihuman-base, testcard; got 'sora'"),
+        ([PROMPT, "--image", "a.png", "--video", "b.mp4"], "--image and --video cannot be combined"),
+        (
+            [PROMPT, "--reframe", "1:1"],
+            "--reframe crops a first frame and there is no image; set --ratio instead",
+        ),
+        (
+            [PROMPT, "--character", "character1=1,2"],
+            "--character names reference images and there are none; add --ref",
+        ),
+        (
+            [PROMPT, "--video", "b.mp4", "--no-audio", "--audio", "retain"],
+            "--no-audio and --audio retain contradict",
+        ),
+        ([PROMPT, "--language", "ja"], "--language: nano does not speak Japanese"),
+        ([PROMPT, "--ratio", "set ratio"], "got 'set ratio'"),
+        ([PROMPT, "--image", "https://x.test/a.png"], "--image must be a local file"),
+        ([PROMPT, "--audio", "loud"], "--audio must be auto, retain"),
         (["bad \ud800 prompt"], "prompt must be text"),
     ],
 )
@@ -67,7 +81,7 @@ def test_an_engine_that_cannot_names_those_that_can(run, tmp_path):
     refused(
         run("generate", PROMPT, "--image", "in.png"),
         "nano has no weights for i2v",
-        "engines that can: testcard",
+        "engines that can: magihuman, magihuman-base, testcard",
     )
 
 
@@ -77,10 +91,13 @@ def test_images_that_break_a_limit_are_refused(run, tmp_path):
     still = Image.new("RGB", (400, 400))
     still.save(tmp_path / "moving.webp", save_all=True, append_images=[Image.new("RGB", (400, 400), "red")])
     make = ("generate", PROMPT, "--engine", "testcard", "--image")
-    refused(run(*make, "absent.png"), "image", "absent.png")
-    refused(run(*make, "small.png"), "image is 10x10 pixels; both sides must be at least 300")
-    refused(run(*make, "text.png"), "image")
-    refused(run(*make, "moving.webp"), "image is animated")
+    refused(run(*make, "absent.png"), "--image: absent.png does not exist")
+    refused(run(*make, "small.png"), "--image is 10x10 pixels; both sides must be at least 300")
+    refused(run(*make, "text.png"), "--image: text.png is not an image but text")
+    refused(run(*make, "moving.webp"), "--image is animated")
+    still.save(tmp_path / "fine.png")
+    two = ("generate", PROMPT, "--engine", "testcard", "--ref", "fine.png", "--ref")
+    refused(run(*two, "small.png"), "--ref 2 is 10x10 pixels; both sides must be at least 400")
     assert not (tmp_path / "clip.mp4").exists()
 
 
@@ -89,12 +106,13 @@ def test_the_output_is_checked_before_any_work(run, tmp_path):
     make = ("generate", PROMPT, "--engine", "testcard", "--testcard-seconds", "60", "-o")
     refused(run(*make, "absent/clip.mp4"), "output", "absent")
     refused(run(*make, "folder.mp4"), "output", "folder.mp4")
-    refused(run(*make, "clip.gif"), "output must be a name that ends in .mp4; got 'clip.gif'")
+    refused(run(*make, "clip.gif"), "--output must be a name that ends in .mp4; got 'clip.gif'")
+    refused(run(*make, ""), "--output must be a name that ends in .mp4; it is empty")
 
 
 def test_a_full_disk_is_said_before_any_work(run, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
-    refused(run("generate", PROMPT, "--engine", "testcard"), "output needs about", "0.0 MB are free")
+    refused(run("generate", PROMPT, "--engine", "testcard"), "--output needs about", "0.0 MB are free")
 
 
 def test_a_plan_runs_nothing_and_prints_everything(run, tmp_path):
@@ -152,20 +170,37 @@ def test_an_input_is_never_overwritten(run, tmp_path):
     assert (tmp_path / "in.mp4").read_bytes() == before
 
 
-def test_ctrl_c_ends_at_once_and_leaves_the_old_file_whole(tmp_path):
+@pytest.mark.parametrize("moment", ["prepare", "base 1"])
+def test_ctrl_c_says_one_word_and_leaves_the_old_file_whole(tmp_path, moment):
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(b"the old clip")
-    args = ["generate", PROMPT, "--engine", "testcard", "--testcard-seconds", "60", "-o", str(clip)]
+    args = ["generate", PROMPT, "--engine", "testcard", "--testcard-seconds", "8", "-o", str(clip)]
     code = f"from happyhorse.cli.app import main; main({args!r})"
-    child = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
-    assert child.stderr.readline().startswith("prepare")
-    time.sleep(0.3)
-    child.send_signal(signal.SIGINT)
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while not child.stderr.readline().startswith(moment):
+        assert child.poll() is None
+    os.killpg(child.pid, signal.SIGINT)  # as a terminal does: helper processes get it too
     _, err = child.communicate(timeout=10)
     assert child.returncode == 130
+    assert err.splitlines()[-1] == "interrupted"
     assert "Traceback" not in err
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
     assert clip.read_bytes() == b"the old clip"
+
+
+def test_ctrl_c_is_answered_before_anything_is_loaded():
+    code = (
+        "import sys, os, signal\n"
+        "class Press:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Press())\n"
+        "from happyhorse.cli.app import main; main(['--version'])"
+    )
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (child.returncode, child.stderr) == (130, "interrupted\n")
 
 
 def test_a_prompt_is_shown_and_printed_as_json(run):
@@ -179,9 +214,90 @@ def test_a_prompt_is_shown_and_printed_as_json(run):
     assert set(read) >= {"parts", "language", "lines", "references", "findings"}
 
 
-def test_unknown_options_and_commands_exit_2(run):
-    assert run("generate", PROMPT, "--sneed", "1")[0] == 2
-    assert run("generat")[0] == 2
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["generate", PROMPT, "--sneed", "1"], "--seed"),
+        (["generate", PROMPT, "--seed"], "'--seed' requires an argument"),
+        (["generate", PROMPT, "second"], "second"),
+        (["generate", PROMPT, "--testcard-seconds", "long"], "--testcard-seconds"),
+        (["generat"], "Did you mean 'generate'?"),
+        (["world"], "see 'happyhorse world --help'"),
+    ],
+)
+def test_a_wrong_use_is_said_in_two_lines(run, args, said):
+    refused(run(*args), said)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "field", "said"),
+    [
+        (
+            ["generate", PROMPT, *["--ref", "a.png"] * 10],
+            "invalid_request",
+            "references",
+            "--ref takes at most",
+        ),
+        (
+            ["generate", PROMPT, "--image", "no.png", "--engine", "testcard"],
+            "invalid_media",
+            "image",
+            "no.png",
+        ),
+        (
+            ["generate", PROMPT, "--engine", "testcard", "--ref", "no.png"],
+            "invalid_media",
+            "references",
+            "--ref 1",
+        ),
+        (["generate", PROMPT, "--sneed", "1"], "usage", None, "--sneed"),
+        (["prompt", PROMPT, "--mode", "x"], "invalid_request", "mode", "--mode must be one of"),
+    ],
+)
+def test_with_json_an_error_is_json_too(run, args, code, field, said):
+    exit_code, out, err = run(*args, "--json")
+    error = json.loads(out)["error"]
+    assert (exit_code, err) == (2, "")
+    assert (error["code"], error["field"]) == (code, field)
+    assert said in error["message"]
+
+
+def test_the_test_cards_plan_claims_no_network(run):
+    code, out, _ = run("generate", PROMPT, "--engine", "testcard", "--plan")
+    assert code == 0
+    assert "testcard, no network" in out
+    assert "none" not in out
+    assert "drawn at" not in out
+
+
+def test_a_local_file_is_one_whatever_its_name_looks_like(run, tmp_path):
+    Image.new("RGB", (640, 360)).save(tmp_path / "file-abc", format="png")
+    make = ("generate", PROMPT, "--engine", "testcard", "--plan", "--json", "--image")
+    decided = json.loads(run(*make, "file-abc")[1])
+    assert decided["image"]["path"].endswith("file-abc")
+    assert json.loads(run(*make, "file-abd")[1])["error"]["field"] == "image"
+
+
+@pytest.mark.parametrize(
+    ("shell", "typed", "offered"),
+    [
+        ("bash", ["gen"], "generate"),
+        ("bash", ["generate", "--resol"], "--resolution"),
+        ("bash", ["generate", "--ratio", "21"], "21:9"),
+        ("zsh", ["generate", "--resol"], "--resolution"),
+        ("fish", ["generate", "--resol"], "--resolution"),
+    ],
+)
+def test_the_shell_completes(run, monkeypatch, shell, typed, offered):
+    line = " ".join(["happyhorse", *typed])
+    monkeypatch.setenv("_HAPPYHORSE_COMPLETE", f"complete_{shell}")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(typed)))
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", line)
+    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+    code, out, _ = run()
+    assert code == 0
+    assert offered in out
 
 
 def test_help_and_version_answer(run):

@@ -49,7 +49,7 @@ def test_any_ratio_with_or_without_sound_fits_on_a_page(tmp_path, size, sound):
 
 def test_a_sheet_of_something_else_is_refused_and_leaves_nothing(tmp_path):
     (tmp_path / "x.mp4").write_text("no film")
-    with pytest.raises(MediaError, match=r"video: x\.mp4"):
+    with pytest.raises(MediaError, match=r"file: x\.mp4"):
         contact_sheet(tmp_path / "x.mp4", tmp_path / "s.png")
     with pytest.raises(MediaError, match="output: the folder"):
         contact_sheet(clip(tmp_path / "y.mp4", seconds=3), tmp_path / "gone" / "s.png")

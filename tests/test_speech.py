@@ -306,11 +306,11 @@ def test_a_script_the_voice_cannot_read_is_refused(speaker, language, text):
 
 
 def test_kanji_become_kana_or_are_refused(monkeypatch):
-    from happyhorse import speech  # noqa: PLC0415
+    from happyhorse import speech_text  # noqa: PLC0415
 
     if importlib.util.find_spec("janome"):
         assert clean("今日は東京へ行きます。", "ja").replace(" ", "") == "キョーワトーキョーエイキマス。"
-    monkeypatch.setattr(speech, "_tokenizer", lambda: None)
+    monkeypatch.setattr(speech_text, "_tokenizer", lambda: None)
     with pytest.raises(Unsupported, match="janome"):
         clean("今日", "ja")
     assert clean("きょう", "ja") == "きょう"

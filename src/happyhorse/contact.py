@@ -46,8 +46,8 @@ def contact_sheet(path: Path, out: Path, *, columns: int = 5, rows: int = 2) -> 
     writable(out)
     if out.exists() and path.exists() and out.samefile(path):
         raise MediaError(f"output '{out}' is the clip itself and would be overwritten", field="output")
-    info = probe(path, kind="video", field="video")
-    frames = decode_video(path, max_seconds=MAX_SECONDS, size=_cell_size(info), field="video")
+    info = probe(path, kind="video", field="file")
+    frames = decode_video(path, max_seconds=MAX_SECONDS, size=_cell_size(info), field="file")
     sound = decode_audio(path, max_seconds=len(frames) / FPS, channels=1)[0] if info.has_audio else None
     sheet = _draw(frames, sound, info, columns=columns, rows=rows)
     with placed(out) as temporary:
@@ -57,7 +57,7 @@ def contact_sheet(path: Path, out: Path, *, columns: int = 5, rows: int = 2) -> 
 
 def _cell_size(info: MediaInfo) -> tuple[int, int]:
     if min(info.width, info.height) < 1:
-        raise MediaError(f"video: {info.path} has no size ({info.width}x{info.height})", field="video")
+        raise MediaError(f"file: {info.path} has no size ({info.width}x{info.height})", field="file")
     scale = min(_CELL[0] / info.width, _CELL[1] / info.height)
     return max(1, round(info.width * scale)), max(1, round(info.height * scale))
 

@@ -54,6 +54,7 @@ jobs = sa.Table(
     sa.Column("output", _Json),
     sa.Column("error", _Json),
     sa.Column("retry_of", _Id),
+    sa.Column("webhook", _Json),
     sa.Column("num_events", sa.Integer, nullable=False, server_default="0"),
     sa.Column("created_at", _Time, nullable=False),
     sa.Column("started_at", _Time),
@@ -88,15 +89,57 @@ ledger = sa.Table(
 )
 sa.Index("ledger_by_owner", ledger.c.owner, ledger.c.at)
 
-outbox = sa.Table(
-    "outbox",
+webhooks = sa.Table(
+    "webhooks",
     metadata,
     sa.Column("id", _Id, primary_key=True),
-    sa.Column("job_id", _Id, nullable=False),
     sa.Column("owner", _Id, nullable=False),
-    sa.Column("type", sa.String(64), nullable=False),
+    sa.Column("audience", _Id),  # whose jobs it hears of; NULL for those of everybody
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("form", sa.String(32), nullable=False),
+    sa.Column("events", _Json, nullable=False),
+    sa.Column("base_url", sa.Text, nullable=False),
     sa.Column("created_at", _Time, nullable=False),
-    sa.Column("delivered_at", _Time),
+)
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),  # the id that the receiver sees, the same over all tries
+    sa.Column("owner", _Id, nullable=False),
+    sa.Column("job_id", _Id, nullable=False),
+    sa.Column("webhook_id", _Id),
+    sa.Column("event", sa.String(32), nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("form", sa.String(32), nullable=False),
+    sa.Column("base_url", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("due_at", _Time, nullable=False),
+    sa.Column("body", sa.Text),
+    sa.Column("created_at", _Time, nullable=False),
+    sa.Column("ended_at", _Time),
+)
+sa.Index("deliveries_due", deliveries.c.state, deliveries.c.due_at)
+sa.Index("deliveries_by_owner", deliveries.c.owner, deliveries.c.id)
+sa.Index("deliveries_by_job", deliveries.c.job_id)
+
+tries = sa.Table(
+    "tries",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("delivery_id", _Id, nullable=False, index=True),
+    sa.Column("at", _Time, nullable=False),
+    sa.Column("seconds", sa.Double, nullable=False),
+    sa.Column("status", sa.Integer),
+    sa.Column("error", sa.Text),
+)
+
+secrets = sa.Table(
+    "secrets",
+    metadata,
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
 )
 
 files = sa.Table(

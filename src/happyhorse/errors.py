@@ -9,6 +9,7 @@
     ├── NotFound          404
     ├── Conflict          409
     ├── LimitExceeded     429
+    ├── StorageUnavailable 503  results and inputs cannot be kept or fetched now
     ├── Canceled          409  the caller asked to stop
     └── EngineError       500
         ├── WeightsMissing 503
@@ -96,6 +97,14 @@ class Canceled(HappyHorseError):
 
     code = "canceled"
     status = 409
+
+
+class StorageUnavailable(HappyHorseError):
+    """The storage of results and inputs does not answer."""
+
+    code = "storage_unavailable"
+    status = 503
+    retryable = True
 
 
 class EngineError(HappyHorseError):

@@ -18,16 +18,25 @@ class Settings:
     """HAPPYHORSE_ENGINE: the engine of requests that name none."""
     data_dir: Path = Path("~/.local/share/happyhorse")
     """HAPPYHORSE_DATA_DIR: the service's database, files and locks."""
+    weights_dir: Path = Path("~/.local/share/happyhorse/weights")
+    """HAPPYHORSE_WEIGHTS_DIR: weights that are not shipped, one folder an engine; `weights` in the data folder when not given."""
     database_url: str | None = None
     """HAPPYHORSE_DATABASE_URL: sqlite:///path or postgresql://...; a SQLite file in the data folder when not given."""
+    storage: str | None = None
+    """HAPPYHORSE_STORAGE: s3://bucket/prefix for results and inputs; a folder in the data folder when not given."""
     public_url: str | None = None
     """HAPPYHORSE_PUBLIC_URL: how clients reach this server, for absolute links behind a proxy."""
     secret: str | None = None
     """HAPPYHORSE_SECRET: signs result links; the same on every machine of a fleet. Made and kept in the data folder else."""
     retention_hours: float = 24.0
     """HAPPYHORSE_RETENTION_HOURS: how long results and uploads are kept; 0 keeps them for ever."""
+    jobs_per_key: int | None = None
+    """HAPPYHORSE_JOBS_PER_KEY: how many jobs of one key may run at once; more of them wait. 64 at first, then as last said."""
     allow_local_urls: bool = False
     """HAPPYHORSE_ALLOW_LOCAL_URLS=1: inputs may be fetched from this network; for tests and closed networks."""
+    signer: Path | None = None
+    """HAPPYHORSE_SIGNER: PEM file with the private key and the certificates that sign clips; the same on every machine of a
+    fleet. Made and kept in the data folder else."""
     server: str = "http://127.0.0.1:8000"
     """HAPPYHORSE_SERVER: where the commands that talk to a server find it."""
     api_key: str | None = None
@@ -42,21 +51,36 @@ class Settings:
 
         return cls(
             engine=text("ENGINE") or cls.engine,
-            data_dir=Path(text("DATA_DIR") or cls.data_dir).expanduser(),
+            data_dir=(data_dir := Path(text("DATA_DIR") or cls.data_dir).expanduser()),
+            weights_dir=Path(text("WEIGHTS_DIR") or data_dir / "weights").expanduser(),
             database_url=text("DATABASE_URL"),
+            storage=text("STORAGE"),
             public_url=text("PUBLIC_URL"),
             secret=text("SECRET"),
             retention_hours=_hours(text("RETENTION_HOURS")),
+            jobs_per_key=_count(text("JOBS_PER_KEY"), "JOBS_PER_KEY"),
             allow_local_urls=text("ALLOW_LOCAL_URLS") == "1",
+            signer=Path(own).expanduser() if (own := text("SIGNER")) else None,
             server=text("SERVER") or cls.server,
             api_key=text("API_KEY"),
         )
 
     def environment(self) -> dict[str, str]:
-        """The environment for a child that shall see the same database; a password must not stand in its arguments."""
+        """The environment for a child that shall see the same database and files; a password must not stand in its arguments."""
         own = {"HAPPYHORSE_DATABASE_URL": self.database_url or "", "HAPPYHORSE_DATA_DIR": str(self.data_dir)}
-        hours = {"HAPPYHORSE_RETENTION_HOURS": f"{self.retention_hours:g}"}
-        return {**os.environ, **own, **hours}
+        more = {
+            "HAPPYHORSE_RETENTION_HOURS": f"{self.retention_hours:g}",
+            "HAPPYHORSE_STORAGE": self.storage or "",
+        }
+        return {**os.environ, **own, **more}
+
+
+def _count(value: str | None, name: str) -> int | None:
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and 1 <= int(value[:10]) <= 10_000):
+        raise InvalidRequest(f"HAPPYHORSE_{name} must be a whole number from 1 to 10000; got '{value[:40]}'")
+    return int(value)
 
 
 def _hours(value: str | None) -> float:

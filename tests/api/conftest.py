@@ -1,1 +1,1 @@
-from rig import service  # noqa: F401
+from rig import receiver, service  # noqa: F401

@@ -1,12 +1,16 @@
+import io
 import json
 import socket
 
 import httpx
+import numpy as np
 import pytest
-from rig import PROMPT, SMALL, listening, png, submit, working
+from PIL import Image
+from rig import PROMPT, SMALL, listening, pipeline, plainly, png, submit, working
 
 from happyhorse.jobs.fetch import Fetcher
-from happyhorse.media.read import probe
+from happyhorse.jobs.outbound import Outbound
+from happyhorse.media.read import decode_video, probe
 
 
 @pytest.fixture
@@ -56,6 +60,31 @@ def test_a_clip_is_made_and_downloaded_in_parts_and_by_its_signed_link(http, ser
     assert http.get(done["output"]["thumbnail_url"]).headers["content-type"] == "image/jpeg"
     assert done["cost_usd"] == 0.273
     assert http.get("/v1/usage").json()["total_usd"] == 0.273
+
+
+def test_a_frame_of_a_clip_is_the_next_clips_first(http, service, tmp_path):
+    job = submit(service)
+    refused(http.get(f"/v1/generations/{job.id}/frames/0"), 404, "not_found")
+    pipeline(service, tmp_path).run(job.id, plainly)
+    done = http.get(f"/v1/generations/{job.id}").json()["output"]
+    frames = decode_video(service.blobs.path(done["sha256"]))
+    for name, number in (("37", 37), ("last", 74)):
+        answer = http.get(f"/v1/generations/{job.id}/frames/{name}")
+        assert answer.headers["content-type"] == "image/png"
+        picture = np.asarray(Image.open(io.BytesIO(answer.content)))
+        assert np.array_equal(picture, frames[number])
+    last = http.get(done["last_frame_url"], headers={"Authorization": ""})
+    lossy = http.get(f"/v1/generations/{job.id}/frames/last?format=jpeg")
+    near = np.asarray(Image.open(io.BytesIO(lossy.content))).astype(int) - frames[74]
+    assert (lossy.headers["content-type"], np.abs(near).mean() < 2) == ("image/jpeg", True)
+    stored = http.post("/v1/files", files={"file": ("next.png", last.content)}).json()
+    assert http.post("/v1/generations", json={**SMALL, "image": stored["id"]}).json()["mode"] == "i2v"
+    for wrong in ("75", "-1", "1.5", "first", "9" * 30):
+        said = refused(
+            http.get(f"/v1/generations/{job.id}/frames/{wrong}"), 422, "invalid_request", field="frame"
+        )
+        assert said.startswith("frame must be a whole number from 0 to 74, or last; got '")
+    refused(http.get(f"/v1/generations/{job.id}/frames/0?format=gif"), 422, "invalid_request", field="format")
 
 
 @pytest.mark.parametrize(
@@ -146,7 +175,7 @@ def test_an_upload_is_used_by_its_id_and_belongs_to_its_key(http):
 def test_an_input_is_fetched_from_its_address_where_that_is_allowed(http, service):
     stored = http.post("/v1/files", files={"file": ("cat.png", png())}).json()
     url = str(http.base_url.join(f"/v1/files/{stored['id']}/content"))
-    service.uploads.fetcher = Fetcher(allow_local=True)
+    service.uploads.fetcher = Fetcher(Outbound(allow_local=True))
     made = http.post("/v1/generations", json={**SMALL, "image": url}).json()
     assert (made["mode"], made["request"]["image"]) == ("i2v", {"url": url})
 

@@ -15,6 +15,7 @@ import torch
 from happyhorse.engines.catalog import NANO
 from happyhorse.engines.local import FILES, LocalEngine
 from happyhorse.engines.plan import plan
+from happyhorse.engines.run import run
 from happyhorse.errors import Canceled, Unsupported, WeightsMissing
 from happyhorse.media.read import decode_audio, decode_video, probe
 from happyhorse.model.audio_vae import AudioVae
@@ -35,14 +36,14 @@ def decided(prompt=SILENT, **fields):
 
 
 def make(engine, path, **fields):
-    engine.run(decided(**fields), path, on_progress=lambda _: None)
+    run(engine, decided(**fields), path, on_progress=lambda _: None)
     return np.asarray(decode_video(path)), decode_audio(path)
 
 
 def test_a_clip_has_the_planned_size_length_and_sound(engine, tmp_path):
     path = tmp_path / "clip.mp4"
     reports = []
-    clip = engine.run(decided(ratio="9:16"), path, on_progress=reports.append)
+    clip = run(engine, decided(ratio="9:16"), path, on_progress=reports.append)
     info = probe(path)
     assert (info.width, info.height, info.num_frames, info.has_audio) == (480, 848, 75, True)
     assert clip.weights_hash == engine.capabilities.weights_hash != ""
@@ -55,7 +56,7 @@ def test_a_clip_has_the_planned_size_length_and_sound(engine, tmp_path):
 def test_same_seed_gives_the_same_file_and_another_seed_another(engine, tmp_path):
     written = []
     for seed in (5, 5, 6):
-        engine.run(decided(seed=seed), tmp_path / "a.mp4", on_progress=lambda _: None)
+        run(engine, decided(seed=seed), tmp_path / "a.mp4", on_progress=lambda _: None)
         written.append(
             ((tmp_path / "a.mp4").read_bytes(), np.stack(decode_video(tmp_path / "a.mp4", size=(424, 240))))
         )
@@ -73,7 +74,7 @@ def test_cancel_within_a_step_leaves_no_file(engine, tmp_path):
             raise Canceled
 
     with pytest.raises(Canceled):
-        engine.run(decided(), tmp_path / "clip.mp4", on_progress=stop)
+        run(engine, decided(), tmp_path / "clip.mp4", on_progress=stop)
     assert steps == [1]
     assert list(tmp_path.iterdir()) == []
 

@@ -295,7 +295,7 @@ def test_a_line_longer_than_the_clip_is_refused_with_the_seconds_it_needs():
 
 
 def test_a_language_the_engine_does_not_speak_is_refused_and_others_are_named():
-    with pytest.raises(Unsupported, match=r"nano does not speak Japanese; .*engines that can: testcard"):
+    with pytest.raises(Unsupported, match=r"nano does not speak Japanese; .*engines that can: magihuman, magihuman-base, testcard"):
         planned(NANO, prompt="彼女が言う「今日は寒いですね」")
     with pytest.raises(Unsupported, match="German"):
         planned(NANO, language="de")
@@ -324,11 +324,11 @@ def test_a_voice_track_sets_the_length_and_replaces_the_lines():
     [
         (
             {"image": "x"},
-            "nano has no weights for i2v (an image as first frame); it does t2v (a prompt alone); engines that can: testcard",
+            "nano has no weights for i2v (an image as first frame); it does t2v (a prompt alone); engines that can: magihuman, magihuman-base, testcard",
         ),
         ({"references": ["x"]}, "nano has no weights for r2v"),
         ({"video": "x"}, "nano has no weights for edit"),
-        ({"voice": "x"}, "nano cannot follow a voice track; engines that can: testcard"),
+        ({"voice": "x"}, "nano cannot follow a voice track; engines that can: magihuman, magihuman-base, testcard"),
     ],
 )
 def test_what_an_engine_cannot_do_is_refused_and_engines_that_can_are_named(fields, said):
@@ -360,4 +360,7 @@ def test_a_negative_prompt_and_unknown_words_are_said():
 def test_the_base_size_is_said():
     assert "made at 224x128 and enlarged to 1920x1080" in planned(resolution="1080P").notes
     tall = planned(resolution="720P", ratio="9:16").notes
-    assert "made at 224x128, cut from the middle and enlarged to 720x1280" in tall
+    assert "made at 128x224 and enlarged to 720x1280" in tall
+    wide_only = replace(NANO, base_sizes=dict.fromkeys(RATIOS, (224, 128)))
+    cut = planned(wide_only, resolution="720P", ratio="9:16").notes
+    assert "made at 224x128, cut from the middle and enlarged to 720x1280" in cut

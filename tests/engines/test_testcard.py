@@ -9,6 +9,7 @@ from PIL import Image
 
 from happyhorse.engines.catalog import TESTCARD
 from happyhorse.engines.plan import plan
+from happyhorse.engines.run import run as run_engine
 from happyhorse.engines.testcard import TestcardEngine, tone
 from happyhorse.errors import Canceled, MediaError
 from happyhorse.media.picture import fit
@@ -25,7 +26,7 @@ def planned(**fields):
 
 
 def run(the_plan, path, seconds=0.0, on_progress=lambda progress: None):
-    return TestcardEngine(seconds).run(the_plan, path, on_progress=on_progress)
+    return run_engine(TestcardEngine(seconds), the_plan, path, on_progress=on_progress)
 
 
 def photo(path, width=480, height=420, seed=0):

@@ -1,11 +1,13 @@
 import io
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from happyhorse.errors import MediaError
 from happyhorse.jobs.fetch import Fetcher
+from happyhorse.jobs.outbound import Outbound
 
 LOCAL_HOSTS = [
     "127.0.0.1", "127.1", "127.0.1", "127.255.255.254", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "017700000001",
@@ -39,7 +41,7 @@ def test_no_spelling_of_a_private_address_is_reached(host, shape):
 
 @pytest.mark.parametrize("url", STRANGE_URLS)
 def test_what_is_no_plain_web_address_is_refused(url):
-    fetcher = Fetcher(resolve=lambda host, port: ["127.0.0.1"], max_s=2)
+    fetcher = Fetcher(Outbound(resolve=lambda host, port: ["127.0.0.1"]), max_s=2)
     with pytest.raises(MediaError) as caught:
         fetcher.fetch(url, io.BytesIO(), field="image")
     assert caught.value.field == "image"
@@ -60,6 +62,10 @@ def site():
                 self.end_headers()
                 for _ in range(100_000):
                     self.wfile.write(b"x" * 10_000)
+            elif code == "drip":
+                for _ in range(100):
+                    self.wfile.write(b"H")
+                    time.sleep(0.05)
             else:
                 self.send_response(int(code))
                 self.send_header("Content-Length", "2")
@@ -77,8 +83,8 @@ def site():
 
 
 def fetched(url, **options):
-    into = io.BytesIO()
-    Fetcher(**{"allow_local": True, "max_s": 5, **options}).fetch(url, into, field="image")
+    into, where = io.BytesIO(), {name: options.pop(name) for name in ("resolve",) if name in options}
+    Fetcher(Outbound(allow_local=True, **where), **{"max_s": 5, **options}).fetch(url, into, field="image")
     return into.getvalue()
 
 
@@ -99,15 +105,22 @@ def test_a_file_without_end_is_cut_off(site):
         fetched(f"http://127.0.0.1:{site}/endless", max_bytes=1_000_000)
 
 
+def test_an_answer_that_comes_byte_by_byte_wins_no_time(site):
+    started = time.monotonic()
+    with pytest.raises(MediaError, match=r"took longer than 0\.3 s"):
+        fetched(f"http://127.0.0.1:{site}/drip", max_s=0.3)
+    assert time.monotonic() - started < 1
+
+
 def test_a_redirect_is_checked_like_the_first_address(site):
     """The first name is fine (the test allows its address); the second leads inside."""
 
-    class OnlyFirst(Fetcher):
-        def _get(self, url, end):
-            self.guard.allow_local = url.startswith("http://first.test")
-            return super()._get(url, end)
+    class OnlyFirst(Outbound):
+        def open(self, method, url, headers, *, end, content=None):
+            self.allow_local = url.startswith("http://first.test")
+            return super().open(method, url, headers, end=end, content=content)
 
-    fetcher = OnlyFirst(resolve=lambda host, port: ["127.0.0.1"], max_s=5)
+    fetcher = Fetcher(OnlyFirst(resolve=lambda host, port: ["127.0.0.1"]), max_s=5)
     with pytest.raises(MediaError, match="not public"):
         fetcher.fetch(
             f"http://first.test:{site}/302/http://second.test:{site}/200", io.BytesIO(), field="image"
@@ -129,7 +142,7 @@ def test_a_name_that_changes_its_address_is_connected_where_it_was_checked(site)
 
 def test_a_name_with_one_private_address_among_public_ones_is_refused():
     with pytest.raises(MediaError, match="not public"):
-        Fetcher(resolve=lambda host, port: ["93.184.216.34", "192.168.0.1"]).fetch(
+        Fetcher(Outbound(resolve=lambda host, port: ["93.184.216.34", "192.168.0.1"])).fetch(
             "http://mixed.test/", io.BytesIO(), field="image"
         )
 

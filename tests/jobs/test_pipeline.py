@@ -115,7 +115,7 @@ def test_a_worker_that_was_replaced_stops_without_a_result(service, tmp_path):
 
 def test_a_kill_between_any_two_steps_redoes_at_most_one(service, tmp_path):
     """The replay of DBOS: finished steps return what they returned; the one that was cut off runs again."""
-    for cut in ("prepare", "make", "finish"):
+    for cut in ("prepare", "base", "render", "finish"):
         for done_first in (False, True):
             job, kept, engine = submit(service), {}, Instant()
 
@@ -136,9 +136,9 @@ def test_a_kill_between_any_two_steps_redoes_at_most_one(service, tmp_path):
             runner.run(job.id, step)
             found = service.store.get(job.id, owner=None)
             assert found.status is Status.SUCCEEDED
-            assert engine.runs == (2 if cut == "make" and done_first else 1)
+            assert engine.runs == (2 if cut == "base" and done_first else 1)
     usage = service.store.usage(owner=None, since=0, until=1e12)
-    assert sum(line.jobs for line in usage) == 6
+    assert sum(line.jobs for line in usage) == 8
 
 
 def test_a_job_that_kills_its_workers_is_given_up(service, tmp_path):
@@ -147,3 +147,17 @@ def test_a_job_that_kills_its_workers_is_given_up(service, tmp_path):
         service.store.begin(job.id, "w")
     assert run(service, tmp_path, job) == "failed"
     assert service.store.get(job.id, owner=None).error.code == "worker_died"
+
+
+def test_a_take_that_was_swept_is_made_again(service, tmp_path):
+    job, engine = submit(service), Instant()
+    runner = pipeline(service, tmp_path, engine=engine)
+
+    def step(name, function):
+        made = function()
+        if name == "base":
+            service.blobs.path(made["take"]).unlink()
+        return made
+
+    assert runner.run(job.id, step) == "succeeded"
+    assert engine.runs == 2

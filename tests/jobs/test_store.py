@@ -7,7 +7,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from rig import SMALL, open_service, submit
 
-from happyhorse.db import Database, events, jobs, ledger, metadata, outbox, sqlite_url
+from happyhorse.db import Database, events, jobs, ledger, metadata, sqlite_url
 from happyhorse.engines.base import Progress
 from happyhorse.errors import Conflict, InvalidRequest, LimitExceeded, NotFound
 from happyhorse.jobs.job import JobError, Status
@@ -51,7 +51,6 @@ def test_a_job_goes_its_way_and_is_charged_once(service):
     ]
     assert [event.number for event in service.store.events(job.id)] == [1, 2, 3, 4]
     assert count(service, ledger, job_id=job.id, micros=job.price_micros) == 1
-    assert count(service, outbox, job_id=job.id, type="generation.succeeded") == 1
 
 
 def test_a_worker_that_was_replaced_changes_nothing(service):

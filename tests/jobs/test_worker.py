@@ -8,6 +8,7 @@ from rig import Command, is_alive, pipeline, plainly, submit, until
 
 from happyhorse.db import ledger
 from happyhorse.jobs.job import Status
+from happyhorse.jobs.submit import Caller
 from happyhorse.jobs.worker import Slot, Watch, WorkerRow, WorkerStore
 
 
@@ -97,6 +98,43 @@ def test_a_job_whose_worker_is_killed_is_finished_by_the_next_and_charged_once(s
     found = service.store.get(job.id, owner=None)
     assert (found.attempt, found.cost_micros, charges(service)) == (2, job.price_micros, 1)
     assert second.stop() == 0
+
+
+def started(service, job):
+    return service.store.get(job.id, owner=None).started_at
+
+
+@pytest.mark.slow
+def test_higher_priorities_run_first_and_no_key_waits_for_all_jobs_of_another(service, tmp_path):
+    crowd = [submit(service, seed=seed, priority=seed % 3, caller=Caller("crowd")) for seed in range(6)]
+    lonely = submit(service, caller=Caller("lonely"))
+    running = worker(service, tmp_path)
+    until(lambda: all(status(service, job) is Status.SUCCEEDED for job in (*crowd, lonely)), timeout_s=120)
+    order = sorted(crowd, key=lambda job: started(service, job))
+    assert [job.priority for job in order] == sorted((job.priority for job in crowd), reverse=True)
+    # Each turn is a draw among the keys that wait: that it came after all others has a chance of 1 in 64.
+    assert started(service, lonely) < started(service, order[-1])
+    running.stop()
+
+
+@pytest.mark.slow
+def test_no_more_jobs_of_a_key_run_at_once_than_the_limit_says(service, tmp_path):
+    service.queue.open("testcard", jobs_per_key=1)
+    mine = [submit(service, seed=seed, caller=Caller("mine")) for seed in range(2)]
+    processes = [worker(service, tmp_path, seconds=4, name=name) for name in ("first", "second")]
+    other = submit(service, caller=Caller("other"))
+    jobs, together = (*mine, other), set()
+
+    def all_over():
+        running = frozenset(job.owner for job in jobs if status(service, job) is Status.RUNNING)
+        assert sum(status(service, job) is Status.RUNNING for job in mine) <= 1
+        together.add(running)
+        return all(status(service, job) is Status.SUCCEEDED for job in jobs)
+
+    until(all_over, timeout_s=60)
+    assert frozenset({"mine", "other"}) in together  # both workers worked
+    for process in processes:
+        process.stop()
 
 
 @pytest.mark.slow

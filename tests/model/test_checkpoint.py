@@ -1,6 +1,5 @@
 """Weights on disk: what is saved comes back, what is damaged is named."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from happyhorse.model import checkpoint as module
 from happyhorse.model.checkpoint import (
     Checkpoint,
     load_checkpoint,
-    load_published,
     save_checkpoint,
     weights_hash,
 )
@@ -91,45 +89,3 @@ def test_damage_is_named_in_one_sentence(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(WeightsMissing, match="format"):
         load_checkpoint(path)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("final_norm_video.weight", torch.zeros(5), "shape"),
-        ("final_norm_video.weight", torch.full((24,), torch.nan), "not finite"),
-        ("final_norm_video.weight", None, "lacks 1 of"),
-        ("extra.weight", torch.zeros(1), "does not have"),
-    ],
-)
-def test_tensors_that_do_not_fit_are_named(
-    tmp_path: Path, name: str, value: torch.Tensor | None, message: str
-) -> None:
-    tensors = random_transformer(TINY).state_dict()
-    tensors.pop(name, None)
-    if value is not None:
-        tensors[name] = value
-    save_file(tensors, tmp_path / "model.safetensors")
-    with pytest.raises(WeightsMissing, match=message):
-        load_published(tmp_path, TINY)
-
-
-def test_published_shards_load_with_bf16_block_linears(tmp_path: Path) -> None:
-    tensors = random_transformer(TINY).state_dict()
-    names = sorted(tensors)
-    weight_map = {}
-    for shard in range(2):
-        part = {name: tensors[name] for name in names[shard::2]}
-        save_file(part, tmp_path / f"model-{shard}.safetensors")
-        weight_map |= dict.fromkeys(part, f"model-{shard}.safetensors")
-    index = tmp_path / "model.safetensors.index.json"
-    index.write_text(json.dumps({"weight_map": weight_map}))
-    state = load_published(tmp_path, TINY).state_dict()
-    in_bf16 = {name for name, tensor in state.items() if tensor.dtype == torch.bfloat16}
-    assert in_bf16 == {n for n in names if n.endswith(("qkv.weight", "_proj.weight"))}
-    (tmp_path / "model-1.safetensors").unlink()
-    with pytest.raises(WeightsMissing, match="model-1"):
-        load_published(tmp_path, TINY)
-    index.write_text("{}")
-    with pytest.raises(WeightsMissing, match="not a shard index"):
-        load_published(tmp_path, TINY)

@@ -10,8 +10,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from happyhorse.model import verify
+from happyhorse.model.goldens import Case
+from happyhorse.model.goldens_network import load_model, sampler_of, trajectory
 from happyhorse.model.pack import Latents
-from happyhorse.model.verify import Case, load_model, sampler_of, trajectory, verify_goldens
+from happyhorse.model.verify import verify_goldens
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 CASE = "sampler_sr5_case.safetensors"
@@ -39,7 +42,7 @@ def test_shipped_goldens_pass() -> None:
     assert report.failures == ()
     assert report.passed
     assert seen == list(report.checks)
-    assert {check.case for check in report.checks} >= {"schedules", "sampler_sr5_case"}
+    assert {check.case for check in report.checks} >= {"schedules", "sampler_sr5_case", "misc_processing"}
     assert report.not_covered == ()
 
 
@@ -147,5 +150,42 @@ def test_an_empty_folder_and_damaged_files_fail(tmp_path: Path) -> None:
 
 
 def test_other_files_are_named_as_not_covered(folder: Path) -> None:
-    save_file({"a": torch.zeros(1)}, folder / "turbo_vae_case.safetensors")
-    assert verify_goldens(folder).not_covered == ("turbo_vae_case.safetensors",)
+    save_file({"a": torch.zeros(1)}, folder / "upscaler_case.safetensors")
+    assert verify_goldens(folder).not_covered == ("upscaler_case.safetensors",)
+
+
+def test_a_codec_case_without_its_library_is_named_as_not_covered(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_file({"a": torch.zeros(1)}, folder / "oobleck_case.safetensors")
+    monkeypatch.setattr(verify, "installed", lambda library: library != "diffusers")
+    report = verify_goldens(folder)
+    assert report.passed
+    assert report.not_covered == (
+        "oobleck_case.safetensors (needs diffusers: pip install 'happyhorse[gpu]')",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "value"),
+    [("crop1", 4, 411), ("imgprep0_out", 5, 0.5), ("overlap_merged", 30, 9.0), ("video_up_bicubic", 60, 250)],
+)
+def test_changed_processing_fails(tmp_path: Path, name: str, index: int, value: float) -> None:
+    path = tmp_path / "misc_processing.safetensors"
+    shutil.copy(GOLDENS / path.name, path)
+
+    def edit(tensors: dict[str, torch.Tensor], _config: object) -> None:
+        tensors[name].view(-1)[index] = value
+
+    _rewrite(path, edit)
+    assert [check.output for check in verify_goldens(tmp_path).failures] == [name]
+
+
+@pytest.mark.parametrize("stem", ["turbo_vae_case", "wan22_vae_case", "oobleck_case"])
+def test_a_codec_case_that_says_too_little_is_a_problem(tmp_path: Path, stem: str) -> None:
+    save_file(
+        {"latent": torch.zeros(1, 48, 2, 2, 2)}, tmp_path / f"{stem}.safetensors", metadata={"config": "{}"}
+    )
+    report = verify_goldens(tmp_path)
+    assert [problem.case for problem in report.problems] == [stem]
+    assert "config" in report.problems[0].reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,14 +10,30 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 from prometheus_client import CollectorRegistry
+from starlette.routing import Route
 
-from happyhorse.api import generations, health, problems, resources
+from happyhorse.api import generations, health, page, problems, prompts, resources, webhooks
 from happyhorse.api.auth import Auth
 from happyhorse.api.body import LimitBody
-from happyhorse.api.compat import dashscope
+from happyhorse.api.compat import (
+    acedata,
+    aiml,
+    dashscope,
+    fal,
+    inferencesh,
+    mcp,
+    openai,
+    openrouter,
+    replicate,
+    runware,
+    shared,
+    uploads,
+)
 from happyhorse.api.context import Context
 from happyhorse.api.feed import Feed
+from happyhorse.api.forms import forms
 from happyhorse.api.links import Links
+from happyhorse.jobs.dispatcher import Dispatcher
 from happyhorse.jobs.service import Service
 
 _ABOUT = (
@@ -33,25 +50,48 @@ def create_app(
     `single_user` lets requests without a credential in, from loopback only: the caller must have bound the server there.
     """
     feed = Feed(service.store)
+    links = Links(service.secret, public_url)
+    dispatcher = Dispatcher(
+        service.deliveries, service.store, service.outbound, forms(links), secret=service.secret
+    )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
+        dispatcher.start()
+        async with tools.running():
+            yield
+        await asyncio.to_thread(dispatcher.stop)
         await feed.close()
 
     app = FastAPI(title="happyhorse", version=version, description=_ABOUT, lifespan=lifespan, redoc_url=None)
     registry = CollectorRegistry()
     registry.register(health.JobsCollector(service))
     app.state.registry = registry
-    app.state.context = Context(
-        service, Auth(service.keys, single_user=single_user), Links(service.secret, public_url), feed
-    )
+    app.state.context = Context(service, Auth(service.keys, single_user=single_user), links, feed)
+    tools = mcp.Endpoint(app.state.context, version=version)
+    app.router.routes.append(Route("/mcp", tools))
     problems.install(app)
-    for router in (generations.router, resources.router):
+    for prefix in ("", "/openai", "/replicate"):  # before the native routes at the same paths, which it calls
+        app.include_router(shared.router, prefix=prefix)
+    for router in (generations.router, webhooks.router, resources.router, prompts.router):
         app.include_router(router, responses=dict(problems.RESPONSES))  # type: ignore[arg-type]
     app.include_router(health.router)
+    app.include_router(page.router)
     for prefix in ("", "/dashscope"):
         app.include_router(dashscope.router, prefix=prefix, include_in_schema=not prefix)
+    for prefix in ("", "/openai"):
+        app.include_router(openai.router, prefix=prefix, include_in_schema=not prefix)
+    for prefix in ("", "/replicate"):
+        app.include_router(replicate.router, prefix=prefix, include_in_schema=not prefix)
+    for prefix in ("", "/inferencesh"):
+        app.include_router(inferencesh.router, prefix=prefix, include_in_schema=not prefix)
+    for prefix in ("", "/fal"):
+        app.include_router(fal.router, prefix=prefix, include_in_schema=not prefix)
+        app.include_router(fal.sync_router, prefix=f"{prefix}/run", include_in_schema=not prefix)
+    app.include_router(uploads.router)
+    for router in (acedata.router, openrouter.router, aiml.router):
+        app.include_router(router)
+    app.include_router(runware.router)
     app.add_middleware(LimitBody)
     if not single_user:  # a page of another site has no business with a server that asks for no key
         _allow_browsers(app)

@@ -13,12 +13,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from happyhorse.api.problems import problem
 from happyhorse.errors import InvalidRequest
-from happyhorse.jobs.files import MAX_UPLOAD_BYTES, UploadStore
+from happyhorse.jobs.blobs import MAX_UPLOAD_BYTES
+from happyhorse.jobs.files import UploadStore
 
 MAX_JSON_BYTES = 40_000_000
 _FORM_OVERHEAD_BYTES = 1_000_000
 _MAX_FORM_PARTS = 64
 _MEDIA = ("image", "video", "voice", "references")
+_UPLOAD_TYPES = (b"multipart/", b"image/", b"video/", b"audio/", b"application/octet-stream")
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -31,17 +33,23 @@ async def read_fields(request: Request, uploads: UploadStore, owner: str) -> Map
         raise InvalidRequest(
             f"Content-Type must be application/json or multipart/form-data; got '{kind[:60]}'"
         )
-    try:
-        fields = json.loads(await request.body(), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as err:
-        raise InvalidRequest(f"the body is not JSON: {str(err)[:120]}") from err
+    fields = parse_json(await request.body())
     if not isinstance(fields, dict):
         raise InvalidRequest(f"the body must be a JSON object; got {type(fields).__name__}")
-    _check_text(fields)
     return fields
 
 
-def _check_text(fields: Mapping[str, object]) -> None:
+def parse_json(text: str | bytes) -> object:
+    """Raises: InvalidRequest for what is no JSON or holds text that cannot be kept."""
+    try:
+        value: object = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as err:
+        raise InvalidRequest(f"the body is not JSON: {str(err)[:120]}") from err
+    check_text(value)
+    return value
+
+
+def check_text(fields: object) -> None:
     """Refuse what no database keeps and no answer can quote: NUL, and halves of surrogate pairs."""
     try:
         text = json.dumps(fields, ensure_ascii=False)
@@ -72,7 +80,7 @@ async def _form(request: Request, uploads: UploadStore, owner: str) -> Mapping[s
                 entry: object = {"file_id": stored.id}
             else:
                 entry = _form_value(field, value)
-                _check_text({field: entry})
+                check_text({field: entry})
             if field == "references":
                 fields[field] = (*cast(tuple[object, ...], fields.get(field, ())), entry)
             elif field in fields:
@@ -107,8 +115,8 @@ class LimitBody:
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        form = headers.get(b"content-type", b"").lower().startswith(b"multipart/")
-        limit = MAX_UPLOAD_BYTES + _FORM_OVERHEAD_BYTES if form else MAX_JSON_BYTES
+        is_upload = headers.get(b"content-type", b"").lower().startswith(_UPLOAD_TYPES)
+        limit = MAX_UPLOAD_BYTES + _FORM_OVERHEAD_BYTES if is_upload else MAX_JSON_BYTES
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length[:20]) > limit:
             await _too_large(limit)(scope, receive, send)

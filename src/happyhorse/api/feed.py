@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 
 from happyhorse.jobs.job import TERMINAL, Event
@@ -23,7 +23,7 @@ class Feed:
         self._known: dict[str, int] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def follow(self, job_id: str, *, after: int) -> AsyncIterator[Event]:
+    async def follow(self, job_id: str, *, after: int) -> AsyncGenerator[Event]:
         """Yield the events after a number as they come, and end after the last one of the job."""
         bell = asyncio.Event()
         bell.set()

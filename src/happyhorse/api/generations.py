@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse
+from pydantic import Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
@@ -18,11 +21,16 @@ from happyhorse.api.context import Context, Here
 from happyhorse.errors import InvalidRequest, NotFound
 from happyhorse.jobs.job import Job, Status
 from happyhorse.jobs.keys import Scope
+from happyhorse.jobs.outbound import MAX_URL_CHARS
+from happyhorse.jobs.queue import MAX_PRIORITY
+from happyhorse.jobs.stills import StillFormat, frame_number, still
 from happyhorse.jobs.store import MAX_PAGE, Filter
+from happyhorse.jobs.webhooks import Target
 from happyhorse.request import GenerationRequest
 
 router = APIRouter(tags=["generations"])
 _PING_S = 10
+_HEADERS = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
 
 _SCENE = {"prompt": 'A baker lifts a loaf and says: "Fresh and warm!"', "duration": 5, "resolution": "720P"}
 _EXAMPLES: Mapping[str, object] = {
@@ -63,7 +71,25 @@ _BODY = {
         },
     }
 }
-BODY_SCHEMA = GenerationRequest
+
+
+class GenerationBody(GenerationRequest):
+    """A clip to make: the request itself, and how the service is to treat it."""
+
+    priority: Annotated[
+        int,
+        Field(ge=-MAX_PRIORITY, le=MAX_PRIORITY, description="Among the jobs of one key; higher runs first."),
+    ] = 0
+    webhook_url: Annotated[
+        str | None,
+        Field(
+            max_length=MAX_URL_CHARS,
+            description="Told when it is over, as the addresses of /v1/webhooks are.",
+        ),
+    ] = None
+
+
+BODY_SCHEMA = GenerationBody
 
 
 @router.post("/v1/generations", status_code=202, response_model=views.Generation, openapi_extra=_BODY)
@@ -75,9 +101,15 @@ async def create(
 ) -> views.Generation:
     """Queue a clip. It is stored when this answers, and it will be made whatever process dies."""
     who = await run_in_threadpool(here.auth.identify, request, "generate")
-    fields = await read_fields(request, here.service.uploads, who.caller.owner)
-    submit = here.service.submitter.submit
-    job = await run_in_threadpool(submit, fields, caller=who.caller, idempotency_key=idempotency_key)
+    fields = dict(await read_fields(request, here.service.uploads, who.caller.owner))
+    job = await run_in_threadpool(
+        here.service.submitter.submit,
+        fields,
+        priority=_priority(fields.pop("priority", None)),
+        webhook=_target(fields.pop("webhook_url", None), here.links.base(request)),
+        caller=who.caller,
+        idempotency_key=idempotency_key,
+    )
     response.headers["Location"] = f"/v1/generations/{job.id}"
     return views.generation(job, request, here.links)
 
@@ -86,7 +118,9 @@ async def create(
 async def plan(request: Request, here: Here) -> views.PlanView:
     """Say what would be made, in what time and memory and at what price. Nothing is run or kept but uploads."""
     who = await run_in_threadpool(here.auth.identify, request, "generate")
-    fields = await read_fields(request, here.service.uploads, who.caller.owner)
+    fields = dict(await read_fields(request, here.service.uploads, who.caller.owner))
+    _priority(fields.pop("priority", None))
+    _target(fields.pop("webhook_url", None), "")
     _, decided = await run_in_threadpool(here.service.submitter.plan, fields, caller=who.caller)
     shown = {
         name: value for name, value in decided.to_dict().items() if name not in ("image", "video", "voice")
@@ -173,7 +207,7 @@ async def _stream(here: Context, job_id: str, after: int) -> AsyncIterator[Serve
 def content(job_id: str, request: Request, here: Here) -> FileResponse:
     """The clip. Takes Range and HEAD; a signed link needs no credential."""
     job = _linked_job(job_id, request, here)
-    return _stored(job, "sha256", "video/mp4", f"{job.id}.mp4", here)
+    return stored_file(job, "sha256", "video/mp4", f"{job.id}.mp4", here)
 
 
 @router.head("/v1/generations/{job_id}/thumbnail", include_in_schema=False)
@@ -181,17 +215,45 @@ def content(job_id: str, request: Request, here: Here) -> FileResponse:
 def thumbnail(job_id: str, request: Request, here: Here) -> FileResponse:
     """Its first frame, as a small JPEG."""
     job = _linked_job(job_id, request, here)
-    return _stored(job, "thumbnail", "image/jpeg", f"{job.id}.jpg", here)
+    return stored_file(job, "thumbnail", "image/jpeg", f"{job.id}.jpg", here)
 
 
-def _stored(job: Job, name: str, media_type: str, filename: str, here: Context) -> FileResponse:
+@router.get(
+    "/v1/generations/{job_id}/frames/{frame}",
+    response_class=Response,
+    responses={200: {"content": {"image/png": {}, "image/jpeg": {}}}},
+)
+def still_of(
+    job_id: str,
+    frame: str,
+    request: Request,
+    here: Here,
+    kind: Annotated[StillFormat, Query(alias="format")] = "png",
+) -> Response:
+    """One frame of the clip by its number from 0, or `last`, in full size; send it as the image of the next request."""
+    job = _linked_job(job_id, request, here)
+    clip = _clip(job, "sha256", here)
+    assert job.output is not None
+    number = frame_number(frame, int(str(job.output["num_frames"])))
+    return Response(still(clip, number, kind), media_type=f"image/{kind}", headers=_HEADERS)
+
+
+def stored_file(job: Job, name: str, media_type: str, filename: str, here: Context) -> FileResponse:
+    """A part of the result, by its name in `output`. Raises: NotFound."""
+    return FileResponse(
+        _clip(job, name, here),
+        media_type=media_type,
+        filename=filename,
+        content_disposition_type="inline",
+        headers=_HEADERS,
+    )
+
+
+def _clip(job: Job, name: str, here: Context) -> Path:
+    """Where a part of the result lies. Raises: NotFound while there is none, and when it is no longer kept."""
     if job.output is None:
         raise NotFound(f"generation '{job.id}' is {job.status.value} and has no clip")
-    path = here.service.blobs.path(str(job.output[name]))
-    headers = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
-    return FileResponse(
-        path, media_type=media_type, filename=filename, content_disposition_type="inline", headers=headers
-    )
+    return here.service.blobs.path(str(job.output[name]))
 
 
 def _job(job_id: str, request: Request, here: Context, scope: Scope = "read") -> Job:
@@ -203,6 +265,27 @@ def _linked_job(job_id: str, request: Request, here: Context) -> Job:
     if here.links.is_signed(request):
         return here.service.store.get(job_id, owner=None)
     return _job(job_id, request, here)
+
+
+def _priority(value: object) -> int:
+    if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,9}", value.strip()):
+        value = int(value)  # a form has only text
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MAX_PRIORITY:
+        text = (
+            f"priority must be a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}; got {str(value)[:40]!r}"
+        )
+        raise InvalidRequest(text, field="priority")
+    return value
+
+
+def _target(url: object, base_url: str) -> Target | None:
+    if url is None:
+        return None
+    if not isinstance(url, str):
+        raise InvalidRequest(f"webhook_url must be a URL; got {str(url)[:40]!r}", field="webhook_url")
+    return Target(url, base_url)
 
 
 def _metadata(request: Request) -> Mapping[str, str] | None:

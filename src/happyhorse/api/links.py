@@ -24,20 +24,31 @@ class Links:
         return self.public_url or str(request.base_url).rstrip("/")
 
     def signed(self, request: Request, path: str) -> str:
-        """The expiry is rounded up to the hour, so that polls give the same link for a while."""
+        """For who asked by this request."""
+        return self.signed_from(self.base(request), path)
+
+    def signed_from(self, base_url: str, path: str) -> str:
+        """For a message that no request asks for: `base_url` is what `base` said when it was ordered.
+
+        The expiry is rounded up to the hour, so that polls give the same link for a while.
+        """
         expires = (int(time.time()) + LINK_S) // _STEP_S * _STEP_S + _STEP_S
         query = urlencode({"expires": expires, "signature": self._signature(path, expires)})
-        return f"{self.base(request)}{path}?{query}"
+        return f"{base_url}{path}?{query}"
 
     def is_signed(self, request: Request) -> bool:
         """Whether the request carries a good signature of its path. Raises: Forbidden for a bad or expired one."""
-        signature, expires = request.query_params.get("signature"), request.query_params.get("expires")
+        query = request.query_params
+        return self.verify(request.scope["path"], query.get("expires"), query.get("signature"))
+
+    def verify(self, path: str, expires: str | None, signature: str | None) -> bool:
+        """Whether a path has a signature, and it is good. Raises: Forbidden for a bad or expired one."""
         if signature is None and expires is None:
             return False
         number = (
             int(expires) if expires and expires.isascii() and expires.isdigit() and len(expires) < 13 else 0
         )
-        expected = self._signature(request.scope["path"], number)
+        expected = self._signature(path, number)
         if not hmac.compare_digest(expected.encode(), (signature or "").encode()):
             raise Forbidden("the link's signature is wrong")
         if number < time.time():

@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
 
 from happyhorse.api.app import create_app
 from happyhorse.api.auth import is_loopback
-from happyhorse.errors import Forbidden
+from happyhorse.api.body import MAX_JSON_BYTES
+from happyhorse.errors import Forbidden, InvalidRequest
 from happyhorse.jobs.service import Service
 from happyhorse.jobs.supervisor import WorkerProcess
 from happyhorse.settings import Settings
 
 _GRACE_S = 3
+
+
+@dataclass(frozen=True)
+class Tls:
+    """What https is served with; both are PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+def read_tls(certificate: Path | None, key: Path | None) -> Tls | None:
+    """Check the two files before anything is started. Raises: InvalidRequest when one is missing or they do not fit."""
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise InvalidRequest("--tls-cert and --tls-key go together; give both, or none for http")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            certificate, key, password=""
+        )  # a key with a password is refused, not asked for
+    except OSError as err:  # ssl.SSLError is one
+        raise InvalidRequest(
+            f"--tls-cert {certificate} and --tls-key {key} are not a certificate and its key: {err}"
+        ) from err
+    return Tls(certificate, key)
 
 
 def run_server(
@@ -25,6 +54,7 @@ def run_server(
     port: int,
     worker: WorkerProcess | None,
     without_keys: bool = False,
+    tls: Tls | None = None,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises: Forbidden on a public address without keys."""
     single_user = is_loopback(host)
@@ -34,7 +64,15 @@ def run_server(
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
     app = create_app(service, single_user=single_user, public_url=settings.public_url)
     config = uvicorn.Config(
-        app, host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_S
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=_GRACE_S,
+        ws_max_size=MAX_JSON_BYTES,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
     )
     server = _Server(config, settings.engine)
     if worker is not None:
@@ -59,6 +97,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         await super().startup(sockets)  # type: ignore[arg-type]
         if self.started:
-            at = f"http://{self.config.host}:{self.config.port}"
+            scheme = "https" if self.config.is_ssl else "http"
+            at = f"{scheme}://{self.config.host}:{self.config.port}"
             sys.stderr.write(f"happyhorse: engine {self.engine} at {at}, API described at {at}/docs\n")
             sys.stderr.flush()

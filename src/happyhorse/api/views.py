@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -10,10 +10,13 @@ from fastapi import Request
 from pydantic import BaseModel
 
 from happyhorse.api.links import Links
+from happyhorse.jobs.deliveries import Delivery, State, Try
+from happyhorse.jobs.endpoints import Endpoint
 from happyhorse.jobs.files import Upload
 from happyhorse.jobs.job import Event, Job, Status
 from happyhorse.jobs.keys import Key
 from happyhorse.jobs.store import MICROS
+from happyhorse.jobs.webhooks import Message
 
 
 class ProgressView(BaseModel):
@@ -34,6 +37,7 @@ class ErrorView(BaseModel):
 class OutputView(BaseModel):
     url: str
     thumbnail_url: str
+    last_frame_url: str
     width: int
     height: int
     base_width: int
@@ -68,6 +72,8 @@ class Generation(BaseModel):
     error: ErrorView | None
     notes: list[str]
     retry_of: str | None
+    priority: int
+    webhook_url: str | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -111,6 +117,56 @@ class FilePage(BaseModel):
     next_cursor: str | None
 
 
+class WebhookView(BaseModel):
+    """An address that hears of every generation its maker can see."""
+
+    id: str
+    object: str = "webhook"
+    url: str
+    events: list[str]
+    created_at: datetime
+
+
+class NewWebhookView(WebhookView):
+    secret: str
+
+
+class DeliveryView(BaseModel):
+    """One news on its way: `pending` until the address answers 2xx, `dead` after a day of tries."""
+
+    id: str
+    object: str = "webhook_delivery"
+    type: str
+    generation: str
+    webhook: str | None
+    url: str
+    state: State
+    tries: int
+    due_at: datetime | None
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class TryView(BaseModel):
+    at: datetime
+    seconds: float
+    status: int | None
+    error: str | None
+
+
+class DeliveryLog(DeliveryView):
+    """A delivery with every try so far and with what is sent."""
+
+    log: list[TryView]
+    body: str | None
+
+
+class DeliveryPage(BaseModel):
+    object: str = "list"
+    data: list[DeliveryView]
+    next_cursor: str | None
+
+
 class KeyView(BaseModel):
     id: str
     object: str = "key"
@@ -128,11 +184,20 @@ class NewKeyView(KeyView):
 
 
 def generation(job: Job, request: Request, links: Links) -> Generation:
+    return generation_from(job, links.base(request), links)
+
+
+def generation_from(job: Job, base_url: str, links: Links) -> Generation:
+    """`base_url` is how who reads it reaches this server."""
     here = f"/v1/generations/{job.id}"
     output = None
     if job.output is not None:
-        urls = {"url": f"{here}/content", "thumbnail_url": f"{here}/thumbnail"}
-        signed = {name: links.signed(request, path) for name, path in urls.items()}
+        urls = {
+            "url": f"{here}/content",
+            "thumbnail_url": f"{here}/thumbnail",
+            "last_frame_url": f"{here}/frames/last",
+        }
+        signed = {name: links.signed_from(base_url, path) for name, path in urls.items()}
         output = OutputView.model_validate({**job.output, **signed})
     plan = job.plan
     return Generation.model_construct(
@@ -156,6 +221,8 @@ def generation(job: Job, request: Request, links: Links) -> Generation:
         error=ErrorView(**asdict(job.error)) if job.error else None,
         notes=plan["notes"],
         retry_of=job.retry_of,
+        priority=job.priority,
+        webhook_url=None if job.webhook is None else str(job.webhook["url"]),
         created_at=when(job.created_at),
         started_at=maybe(job.started_at),
         finished_at=maybe(job.finished_at),
@@ -174,6 +241,41 @@ def file(upload: Upload) -> FileView:
     facts = {**upload.info, "id": upload.id, "name": upload.name}
     times = {"created_at": when(upload.created_at), "expires_at": maybe(upload.expires_at)}
     return FileView.model_validate({**facts, **times})
+
+
+def message(sent: Message, links: Links) -> Mapping[str, object]:
+    """The native form of a webhook: the kind of news, its time, and the generation as the API shows it."""
+    data = generation_from(sent.job, sent.base_url, links).model_dump(mode="json")
+    return {"type": event_type(sent.event), "timestamp": when(sent.at).isoformat(), "data": data}
+
+
+def event_type(event: str) -> str:
+    return f"generation.{event}"
+
+
+def webhook(endpoint: Endpoint) -> dict[str, object]:
+    times = {"created_at": when(endpoint.created_at)}
+    return {"id": endpoint.id, "url": endpoint.url, "events": list(endpoint.events), **times}
+
+
+def delivery(found: Delivery) -> dict[str, object]:
+    return {
+        "id": found.id,
+        "type": event_type(found.event),
+        "generation": found.job_id,
+        "webhook": found.webhook_id,
+        "url": found.url,
+        "state": found.state,
+        "tries": found.tries,
+        "due_at": when(found.due_at) if found.state is State.PENDING else None,
+        "created_at": when(found.created_at),
+        "ended_at": maybe(found.ended_at),
+    }
+
+
+def delivery_log(found: Delivery, log: Sequence[Try]) -> DeliveryLog:
+    tries = [{**asdict(one), "at": when(one.at)} for one in log]
+    return DeliveryLog.model_validate({**delivery(found), "log": tries, "body": found.body})
 
 
 def key(found: Key) -> dict[str, object]:

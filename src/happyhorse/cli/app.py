@@ -1,95 +1,100 @@
-"""The command line: parse, call one function, print. Objects are built here and passed down; errors end here.
+"""The way in: run a command, then map every error to a line and an exit code.
 
-Exit codes: 0 done, 2 the input is wrong or the output cannot be written (one line on stderr), 1 the engine failed, 130 interrupted. Nothing heavy is imported at the
-top: each command imports what it needs.
+Exit codes: 0 done; 2 the input is wrong or the output cannot be written; 1 the engine failed; 130 interrupted. An error is one line on
+stderr (a wrong use of the command line has a second, where to read on); with --json it is {"error": {"code", "field", "message"}} on
+stdout. Even the parser is imported inside, so that Ctrl-C is answered from the first moment on.
 """
 
 from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import typer
+if TYPE_CHECKING:
+    from happyhorse.errors import HappyHorseError
 
-from happyhorse.cli import checks, lab, remote, serve
-from happyhorse.cli.generate import generate
-from happyhorse.errors import HappyHorseError
+_INTERRUPTED = 130
 
-app = typer.Typer(
-    name="happyhorse",
-    help="Type a scene, get a clip: picture and sound from one network.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
 
-_COMMANDS: dict[str, Callable[..., None]] = {
-    "generate": generate,
-    "prompt": checks.prompt,
-    "contact": checks.contact,
-    "serve": serve.serve,
-    "worker": serve.worker,
-    "submit": remote.submit,
-    "status": remote.status,
-    "watch": remote.watch,
-    "cancel": remote.cancel,
-    "list": remote.list_jobs,
-}
-_GROUPS = {
-    "keys": serve.keys,
-    "verify": checks.verify,
-    "bench": checks.bench,
-    "train": lab.train,
-    "world": lab.world,
-    "eval": lab.evaluation,
-}
+@dataclass(frozen=True)
+class _Failure:
+    message: str
+    exit_code: int = 2
+    code: str = "usage"
+    field: str | None = None
+    hint: str = ""
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run a command and map every error to one line and an exit code."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # so that temporary files go, as after Ctrl-C
+    """Run a command; always ends in SystemExit."""
+    arguments = sys.argv[1:] if argv is None else argv
     try:
-        app(argv)
-    except HappyHorseError as err:
-        _fail(err.message, 2 if err.status < 500 or err.field == "output" else 1)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)  # so that temporary files go, as after Ctrl-C
+        code = _run(arguments)
     except KeyboardInterrupt:
-        _fail("interrupted", 130)
+        code = _INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # the reader has left; what is unsaid cannot be said
-        sys.exit(1)
-    except OSError as err:
-        _fail(f"{err.filename or 'file system'}: {err.strerror or err}", 2)
-    except MemoryError:
-        _fail("out of memory; try a shorter clip, a smaller resolution or --draft", 1)
-
-
-def _fail(message: str, code: int) -> None:
-    line = " ".join(message.split())
-    print(f"happyhorse: {line}".encode(errors="replace").decode(), file=sys.stderr)
+        code = 1
+    if code == _INTERRUPTED:
+        print("interrupted", file=sys.stderr)
     sys.exit(code)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        import happyhorse
+def _run(arguments: list[str]) -> int:
+    from typer import BadParameter
 
-        print(happyhorse.__version__)
-        raise typer.Exit
+    from happyhorse.cli.commands import app
+    from happyhorse.errors import HappyHorseError
+
+    usage_error = BadParameter.__mro__[1]  # typer does not name it: its own since 0.2x, click's before
+    try:
+        code = app(arguments or ["--help"], prog_name="happyhorse", standalone_mode=False)
+    except HappyHorseError as err:
+        failure = _of_ours(err, arguments)
+    except BrokenPipeError:
+        raise
+    except OSError as err:
+        failure = _Failure(f"{err.filename or 'file system'}: {err.strerror or err}", code="file_error")
+    except MemoryError:
+        text = "out of memory; try a shorter clip, a smaller resolution or --draft"
+        failure = _Failure(text, 1, "out_of_memory")
+    except Exception as err:
+        if not isinstance(err, usage_error):
+            raise
+        failure = _of_usage(err)
+    else:
+        return code if isinstance(code, int) else 0
+    _tell(failure, as_json="--json" in arguments)
+    return failure.exit_code
 
 
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
-    ] = False,
-) -> None:
-    pass
+def _of_ours(err: HappyHorseError, arguments: list[str]) -> _Failure:
+    from happyhorse.cli.flags import about_flag
+
+    wrong_input = err.status < 500 or err.field == "output"
+    field = "references" if (err.field or "").startswith("reference ") else err.field
+    message = about_flag(err.message, err.field, arguments)
+    return _Failure(message, 2 if wrong_input else 1, err.code, field)
 
 
-for name, command in _COMMANDS.items():
-    app.command(name)(command)
-for name, group in _GROUPS.items():
-    app.add_typer(group, name=name)
+def _of_usage(err: Exception) -> _Failure:
+    context = getattr(err, "ctx", None)
+    command = context.command_path if context else "happyhorse"
+    message = str(err.format_message())  # type: ignore[attr-defined]
+    return _Failure(message, hint=f"see '{command} --help'")
+
+
+def _tell(failure: _Failure, *, as_json: bool) -> None:
+    message = " ".join(failure.message.split())
+    if as_json:
+        from happyhorse.cli.show import print_json
+
+        print_json({"error": {"code": failure.code, "field": failure.field, "message": message}})
+        return
+    for line in (message, failure.hint):
+        if line:
+            print(f"happyhorse: {line}".encode(errors="replace").decode(), file=sys.stderr)

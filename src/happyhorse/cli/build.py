@@ -12,10 +12,13 @@ if TYPE_CHECKING:
     from happyhorse.db import Database
     from happyhorse.engines.base import Engine
     from happyhorse.jobs.service import Service
+    from happyhorse.provenance.sign import Signer
     from happyhorse.settings import Settings
 
 
-def find_settings(engine: str | None, data_dir: Path | None, database_url: str | None) -> Settings:
+def find_settings(
+    engine: str | None, data_dir: Path | None, database_url: str | None, storage: str | None = None
+) -> Settings:
     """The environment's choices, overruled by the command's; checked."""
     from dataclasses import replace
 
@@ -28,6 +31,7 @@ def find_settings(engine: str | None, data_dir: Path | None, database_url: str |
         engine=engine or found.engine,
         data_dir=(data_dir or found.data_dir).absolute(),
         database_url=database_url or found.database_url,
+        storage=storage or found.storage,
     )
     if found.engine not in CATALOG:
         raise InvalidRequest(
@@ -55,7 +59,21 @@ def open_service(settings: Settings) -> Service:
         retention_s=settings.retention_hours * 3600,
         secret=settings.secret,
         allow_local_urls=settings.allow_local_urls,
+        storage=settings.storage,
+        jobs_per_key=settings.jobs_per_key,
     )
+
+
+def open_signer(settings: Settings) -> Signer:
+    """Raises: InvalidRequest for a user's own signer that cannot sign."""
+    from happyhorse.provenance.process import is_installed
+    from happyhorse.provenance.sign import Signer
+
+    if not is_installed():
+        return Signer(None)
+    from happyhorse.provenance.identity import open_identity
+
+    return Signer(open_identity(settings.data_dir, settings.signer))
 
 
 def load_engine(name: str, testcard_seconds: float) -> Engine:

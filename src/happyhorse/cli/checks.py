@@ -51,13 +51,13 @@ def prompt(
 
 def contact(
     file: Annotated[Path, typer.Argument(help="The clip.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The picture.")] = Path("sheet.png"),
+    output: Annotated[str, typer.Option("--output", "-o", help="The picture.", metavar="FILE")] = "sheet.png",
 ) -> None:
     """Make a contact sheet: frames over waveform and spectrogram."""
+    from happyhorse.cli.files import output_path
     from happyhorse.contact import contact_sheet
 
-    contact_sheet(file, output)
-    print(output)
+    print(contact_sheet(file, output_path(output, ".png")))
 
 
 @verify.callback()

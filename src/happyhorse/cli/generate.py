@@ -1,4 +1,7 @@
-"""`generate`: a clip without a queue. Request, plan, engine; what cannot be written is refused before any work."""
+"""`generate`: a clip from one command, made here without a queue, or with --server by a server.
+
+Here: request, plan, engine; what cannot be written is refused before any work.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from happyhorse.cli.build import load_engine
+from happyhorse.cli import options, remote
+from happyhorse.cli.build import load_engine, open_signer
 from happyhorse.cli.show import print_clip, print_plan, progress_bar
 from happyhorse.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from happyhorse.engines.base import Capabilities, Engine
     from happyhorse.engines.plan import Plan
+    from happyhorse.provenance.sign import Signer
     from happyhorse.request import GenerationRequest, MediaRef, Output
     from happyhorse.shapes import MediaInfo
 
@@ -23,54 +28,37 @@ _PIXELS_PER_BYTE = 80  # 0.1 bit a pixel: what x264 takes for a busy picture
 
 
 def generate(  # noqa: PLR0913, PLR0917  one parameter for each field of a request
-    prompt: Annotated[
-        str, typer.Argument(help="The scene. Quote what is to be said.", show_default=False)
-    ] = "",
-    image: Annotated[str | None, typer.Option(help="First frame.", metavar="FILE")] = None,
-    ref: Annotated[
-        list[str] | None, typer.Option(help="Reference image, up to 9 times.", metavar="FILE")
-    ] = None,
-    character: Annotated[
-        list[str] | None, typer.Option(help="Several references as one character.", metavar="character1=1,2")
-    ] = None,
-    video: Annotated[str | None, typer.Option(help="Video to edit.", metavar="FILE")] = None,
-    voice: Annotated[
-        str | None, typer.Option(help="Sound file that drives the speech.", metavar="FILE")
-    ] = None,
-    duration: Annotated[str | None, typer.Option(help="Seconds, 3 to 15 [5].", metavar="N")] = None,
-    resolution: Annotated[
-        str | None, typer.Option(help="480P, 720P or 1080P [720P].", metavar="NAME")
-    ] = None,
-    ratio: Annotated[str | None, typer.Option(help="Such as 9:16 [16:9].", metavar="W:H")] = None,
-    reframe: Annotated[
-        str | None, typer.Option(help="Crop the image to this ratio first.", metavar="W:H")
-    ] = None,
-    seed: Annotated[str | None, typer.Option(help="0 to 2147483647 [drawn].", metavar="N")] = None,
-    language: Annotated[
-        str | None, typer.Option(help="Of the speech: en zh yue ja ko de fr.", metavar="CODE")
-    ] = None,
-    negative_prompt: Annotated[str | None, typer.Option(help="Accepted, not used.", metavar="TEXT")] = None,
-    watermark: Annotated[
-        bool, typer.Option("--watermark", help="Write the mark at the bottom right.")
-    ] = False,
-    no_audio: Annotated[bool, typer.Option("--no-audio", help="Leave the sound track out.")] = False,
-    audio: Annotated[
-        str | None, typer.Option(help="Of an edit: auto, retain or remove.", metavar="NAME")
-    ] = None,
-    engine: Annotated[str | None, typer.Option(help="nano or testcard [nano].", metavar="NAME")] = None,
+    prompt: options.PromptText = "",
+    image: options.Image = None,
+    ref: options.Ref = None,
+    character: options.Character = None,
+    video: options.Video = None,
+    voice: options.Voice = None,
+    duration: options.Duration = None,
+    resolution: options.Resolution = None,
+    ratio: options.Ratio = None,
+    reframe: options.Reframe = None,
+    seed: options.Seed = None,
+    language: options.Language = None,
+    negative_prompt: options.NegativePrompt = None,
+    watermark: options.Watermark = False,
+    no_audio: options.NoAudio = False,
+    audio: options.Audio = None,
+    engine: options.EngineName = None,
     testcard_seconds: Annotated[
         float, typer.Option(help="How long the test card takes.", min=0, max=3600)
     ] = 0.0,
-    draft: Annotated[bool, typer.Option("--draft", help="Keep the small size the engine draws at.")] = False,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The clip.")] = Path("clip.mp4"),
+    draft: options.Draft = False,
+    output: Annotated[str, typer.Option("--output", "-o", help="The clip.", metavar="FILE")] = "clip.mp4",
     plan_only: Annotated[bool, typer.Option("--plan", help="Say what would be done; run nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    server: Annotated[
+        str | None, typer.Option(help="Have it made by this server instead of here.", metavar="URL")
+    ] = None,
+    api_key: remote.ApiKey = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Make a clip from a prompt, an image, references or a video."""
-    from happyhorse.request import parse_request
-    from happyhorse.settings import Settings
-
-    fields = {
+    fields: dict[str, object] = {
         "prompt": prompt,
         "image": image,
         "references": tuple(ref or ()),
@@ -87,18 +75,38 @@ def generate(  # noqa: PLR0913, PLR0917  one parameter for each field of a reque
         "watermark": watermark,
         "no_audio": no_audio,
         "audio": audio,
-        "engine": engine or Settings.from_env().engine,
+        "engine": engine,
         "draft": draft,
     }
-    request = parse_request(fields)
+    if server is not None:
+        if testcard_seconds:
+            raise InvalidRequest(
+                "testcard_seconds is for a clip made here; the server has its own", field="testcard_seconds"
+            )
+        remote.generate(server, api_key, fields, output, plan_only=plan_only, as_json=as_json)
+    else:
+        _generate_here(fields, output, testcard_seconds, plan_only=plan_only, as_json=as_json)
+
+
+def _generate_here(
+    fields: Mapping[str, object], output: str, testcard_seconds: float, *, plan_only: bool, as_json: bool
+) -> None:
+    from happyhorse.cli.files import as_paths, output_path
+    from happyhorse.request import parse_request
+    from happyhorse.settings import Settings
+
+    settings = Settings.from_env()
+    request = parse_request({**as_paths(fields), "engine": fields["engine"] or settings.engine})
     decided, media = _plan(request)
     if plan_only:
-        print_plan(decided, as_json=as_json)
+        print_plan({**decided.to_dict(), "digest": decided.digest()}, as_json=as_json)
         return
-    _check_output(output, decided, media)
+    place = output_path(output)
+    _check_output(place, decided, media)
+    signer = open_signer(settings)
     runner = load_engine(request.engine, testcard_seconds)
     decided = _decide(request, runner.capabilities, media, seed=decided.seed)
-    clip, elapsed_s = _run(runner, decided, output, quiet=as_json)
+    clip, elapsed_s = _run(runner, signer, decided, place, quiet=as_json)
     print_clip(clip, elapsed_s, as_json=as_json)
 
 
@@ -138,7 +146,8 @@ def _probe(request: GenerationRequest) -> dict[str, MediaInfo]:
         if reference is None or reference.key in media:
             continue
         if reference.path is None:
-            raise InvalidRequest(f"{field} must be a local file; got '{reference.key[:60]}'", field=field)
+            text = f"{field} must be a local file, or --server must name who fetches it; got '{reference.key[:60]}'"
+            raise InvalidRequest(text, field=field)
         from happyhorse.media.read import probe
 
         media[reference.key] = probe(Path(reference.path), kind=kind, field=field)
@@ -149,13 +158,6 @@ def _check_output(output: Path, decided: Plan, media: Mapping[str, MediaInfo]) -
     """Refuse before any work what could not be written after it."""
     import shutil
 
-    from happyhorse.media.write import writable
-
-    if output.suffix.lower() != ".mp4":
-        raise InvalidRequest(f"output must be a name that ends in .mp4; got '{output}'", field="output")
-    writable(output)
-    if output.exists() and not output.is_file():
-        raise InvalidRequest(f"output must be a plain file; '{output}' is something else", field="output")
     if output.exists() and any(output.samefile(info.path) for info in media.values()):
         raise InvalidRequest(f"output '{output}' is also an input and would be overwritten", field="output")
     needed = _MIN_FREE_BYTES + decided.width * decided.height * decided.num_frames // _PIXELS_PER_BYTE
@@ -167,10 +169,14 @@ def _check_output(output: Path, decided: Plan, media: Mapping[str, MediaInfo]) -
         raise InvalidRequest(message, field="output")
 
 
-def _run(engine: Engine, decided: Plan, output: Path, *, quiet: bool) -> tuple[Output, float]:
+def _run(
+    engine: Engine, signer: Signer, decided: Plan, output: Path, *, quiet: bool
+) -> tuple[Output, float]:
     import time
+
+    from happyhorse.engines.run import run
 
     start = time.monotonic()
     with progress_bar(quiet=quiet) as show:
-        clip = engine.run(decided, output, on_progress=show)
+        clip = signer.sign(run(engine, decided, output, on_progress=show), decided)
     return clip, time.monotonic() - start

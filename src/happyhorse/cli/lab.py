@@ -162,6 +162,7 @@ def eval_nano(
 
     from happyhorse.engines.local import LocalEngine
     from happyhorse.engines.plan import plan
+    from happyhorse.engines.run import run
     from happyhorse.eval.nano import evaluate
     from happyhorse.eval.reader import load_reader, save_reader, train_reader
     from happyhorse.request import parse_request
@@ -174,7 +175,7 @@ def eval_nano(
 
     def make(prompt: str, seed: int, path: Path) -> None:
         request = parse_request({"prompt": prompt, "seed": seed, "resolution": "720P"})
-        engine.run(plan(request, engine.capabilities, media={}), path, on_progress=lambda _: None)
+        run(engine, plan(request, engine.capabilities, media={}), path, on_progress=lambda _: None)
 
     table = evaluate(
         make,

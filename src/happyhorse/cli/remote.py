@@ -1,71 +1,107 @@
-"""Commands for a running server, through the SDK: submit, status, watch, cancel, list."""
+"""Commands for a running server, through the SDK: submit, status, watch, cancel, list; and `generate --server`."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from happyhorse.cli.show import print_job, print_json, progress_bar
+from happyhorse.cli import options
+from happyhorse.cli.show import print_download, print_job, print_json, print_plan, progress_bar
+from happyhorse.errors import HappyHorseError
 
 if TYPE_CHECKING:
-    from happyhorse.client import Client
+    from happyhorse.client import Client, Fields, Generation
 
 _Server = Annotated[
     str | None,
     typer.Option(help="Of a running server [HAPPYHORSE_SERVER, http://127.0.0.1:8000].", metavar="URL"),
 ]
-_ApiKey = Annotated[str | None, typer.Option(help="Better in HAPPYHORSE_API_KEY.", metavar="KEY")]
+ApiKey = Annotated[
+    str | None, typer.Option(help="Of the server; better in HAPPYHORSE_API_KEY.", metavar="KEY")
+]
 _JobId = Annotated[str, typer.Argument(help="Id of a generation.", metavar="ID")]
-_AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def generate(
+    server: str,
+    api_key: str | None,
+    fields: Mapping[str, object],
+    output: str,
+    *,
+    plan_only: bool,
+    as_json: bool,
+) -> None:
+    """Have a clip made by a server and download it. Ctrl-C cancels it there."""
+    from happyhorse.cli.files import output_path
+
+    prompt, asked = _asked(fields)
+    with _client(server, api_key) as client:
+        if plan_only:
+            answer = client.plan(prompt, **asked)
+            print_plan({**answer["plan"], "digest": answer["digest"]}, as_json=as_json)
+            return
+        place = output_path(output)
+        job = client.submit(prompt, **asked)
+        try:
+            job = _followed(client, job.id, quiet=as_json)
+        except KeyboardInterrupt:
+            with suppress(HappyHorseError):  # it may be over, or the server gone
+                client.cancel(job.id)
+            raise
+        client.download(job, place)
+    print_download(job, place, as_json=as_json)
 
 
 def submit(  # noqa: PLR0913, PLR0917  one parameter for each field of a request
-    prompt: Annotated[str, typer.Argument(help="The scene.", show_default=False)] = "",
-    image: Annotated[str | None, typer.Option(help="First frame.", metavar="FILE")] = None,
-    ref: Annotated[list[str] | None, typer.Option(help="Reference image.", metavar="FILE")] = None,
-    video: Annotated[str | None, typer.Option(help="Video to edit.", metavar="FILE")] = None,
-    voice: Annotated[str | None, typer.Option(help="Sound file.", metavar="FILE")] = None,
-    duration: Annotated[int | None, typer.Option(help="Seconds, 3 to 15 [5].", metavar="N")] = None,
-    resolution: Annotated[str | None, typer.Option(help="480P, 720P or 1080P.", metavar="NAME")] = None,
-    ratio: Annotated[str | None, typer.Option(help="Such as 9:16.", metavar="W:H")] = None,
-    seed: Annotated[int | None, typer.Option(help="0 to 2147483647 [drawn].", metavar="N")] = None,
-    language: Annotated[str | None, typer.Option(help="Of the speech.", metavar="CODE")] = None,
-    audio: Annotated[str | None, typer.Option(help="Of an edit: auto, retain or remove.")] = None,
-    engine: Annotated[str | None, typer.Option(help="The server's own if not given.", metavar="NAME")] = None,
-    watermark: Annotated[bool, typer.Option("--watermark", help="Write the mark.")] = False,
-    no_audio: Annotated[bool, typer.Option("--no-audio", help="Leave the sound out.")] = False,
-    draft: Annotated[bool, typer.Option("--draft", help="Keep the small size.")] = False,
+    prompt: options.PromptText = "",
+    image: options.Image = None,
+    ref: options.Ref = None,
+    character: options.Character = None,
+    video: options.Video = None,
+    voice: options.Voice = None,
+    duration: options.Duration = None,
+    resolution: options.Resolution = None,
+    ratio: options.Ratio = None,
+    reframe: options.Reframe = None,
+    seed: options.Seed = None,
+    language: options.Language = None,
+    audio: options.Audio = None,
+    engine: options.EngineName = None,
+    watermark: options.Watermark = False,
+    no_audio: options.NoAudio = False,
+    draft: options.Draft = False,
     server: _Server = None,
-    api_key: _ApiKey = None,
-    as_json: _AsJson = False,
+    api_key: ApiKey = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Queue a clip on a server and print its id."""
-    from typing import cast
-
-    from happyhorse.client import Fields
-
-    given: dict[str, object] = {
+    fields = {
+        "prompt": prompt,
         "image": image,
-        "references": ref,
+        "references": tuple(ref or ()),
+        "characters": tuple(character or ()),
         "video": video,
         "voice": voice,
         "duration": duration,
         "resolution": resolution,
         "ratio": ratio,
+        "reframe": reframe,
         "seed": seed,
         "language": language,
         "audio": audio,
         "engine": engine,
-        "watermark": watermark or None,
-        "no_audio": no_audio or None,
-        "draft": draft or None,
+        "watermark": watermark,
+        "no_audio": no_audio,
+        "draft": draft,
     }
-    fields = {name: value for name, value in given.items() if value is not None}
+    prompt, asked = _asked(fields)
     with _client(server, api_key) as client:
-        job = client.submit(prompt, **cast(Fields, fields))
+        job = client.submit(prompt, **asked)
     if as_json:
         print_json(job.facts)
         return
@@ -73,7 +109,9 @@ def submit(  # noqa: PLR0913, PLR0917  one parameter for each field of a request
     print(job.id)
 
 
-def status(job_id: _JobId, server: _Server = None, api_key: _ApiKey = None, as_json: _AsJson = False) -> None:
+def status(
+    job_id: _JobId, server: _Server = None, api_key: ApiKey = None, as_json: options.AsJson = False
+) -> None:
     """Say how far a generation on a server is."""
     with _client(server, api_key) as client:
         print_job(client.get(job_id), as_json=as_json)
@@ -85,26 +123,20 @@ def watch(
         Path | None, typer.Option("--output", "-o", help="Download the clip to this file.")
     ] = None,
     server: _Server = None,
-    api_key: _ApiKey = None,
-    as_json: _AsJson = False,
+    api_key: ApiKey = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Follow a generation on a server until it is over; Ctrl-C leaves it running."""
-    from happyhorse.engines.base import Progress
-
     with _client(server, api_key) as client:
-        with progress_bar(quiet=as_json) as show:
-            for event in client.stream(job_id):
-                if event.type == "progress":
-                    data = event.data
-                    done = data["percent"] / 100
-                    show(Progress(data["stage"], data["step"], data["num_steps"], done, data["eta_s"]))
-        job = client.wait(job_id)
+        job = _followed(client, job_id, quiet=as_json)
         if output is not None:
             client.download(job, output)
         print_job(job, as_json=as_json)
 
 
-def cancel(job_id: _JobId, server: _Server = None, api_key: _ApiKey = None, as_json: _AsJson = False) -> None:
+def cancel(
+    job_id: _JobId, server: _Server = None, api_key: ApiKey = None, as_json: options.AsJson = False
+) -> None:
     """Stop a generation on a server; it costs nothing then."""
     with _client(server, api_key) as client:
         print_job(client.cancel(job_id), as_json=as_json)
@@ -114,8 +146,8 @@ def list_jobs(
     state: Annotated[str | None, typer.Option(help="Only those that are so, such as running.")] = None,
     limit: Annotated[int, typer.Option(help="At most this many.", min=1, max=100)] = 20,
     server: _Server = None,
-    api_key: _ApiKey = None,
-    as_json: _AsJson = False,
+    api_key: ApiKey = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """List generations of a server, newest first."""
     with _client(server, api_key) as client:
@@ -125,6 +157,34 @@ def list_jobs(
         return
     for job in page.data:
         print_job(job, as_json=False)
+
+
+def _asked(fields: Mapping[str, object]) -> tuple[str, Fields]:
+    """The prompt, and what else was typed; checked here first, so that nothing is uploaded for a request that cannot be.
+
+    Raises: InvalidRequest as `parse_request`; MediaError for a file that is not there.
+    """
+    from happyhorse.cli.files import as_paths, as_sent
+    from happyhorse.request import parse_request
+
+    typed = {name: value for name, value in fields.items() if value not in (None, False, ())}
+    request = parse_request(as_paths(typed))
+    asked = {**as_sent(typed), "characters": request.characters}
+    del asked["prompt"]
+    return request.prompt, cast("Fields", {name: value for name, value in asked.items() if value})
+
+
+def _followed(client: Client, job_id: str, *, quiet: bool) -> Generation:
+    """Show a job's progress until it is over. Raises: as `Client.wait`."""
+    from happyhorse.engines.base import Progress
+
+    with progress_bar(quiet=quiet) as show:
+        for event in client.stream(job_id):
+            if event.type == "progress":
+                data = event.data
+                done = data["percent"] / 100
+                show(Progress(data["stage"], data["step"], data["num_steps"], done, data["eta_s"]))
+    return client.wait(job_id)
 
 
 def _client(server: str | None, api_key: str | None) -> Client:

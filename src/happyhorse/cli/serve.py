@@ -8,50 +8,61 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from happyhorse.cli.build import find_settings, load_engine, open_database, open_service
+from happyhorse.cli.build import find_settings, load_engine, open_database, open_service, open_signer
 
 if TYPE_CHECKING:
     from happyhorse.jobs.keys import KeyStore
 
-_EngineName = Annotated[str | None, typer.Option(help="nano or testcard [nano].", metavar="NAME")]
+_EngineName = Annotated[str | None, typer.Option(help="nano, magihuman, magihuman-base or testcard [nano].", metavar="NAME")]
 _DataDir = Annotated[Path | None, typer.Option(help="Database, files and locks.", metavar="FOLDER")]
 _DatabaseUrl = Annotated[
     str | None, typer.Option(help="postgresql://... [SQLite in the data folder].", metavar="URL")
+]
+_Storage = Annotated[
+    str | None,
+    typer.Option(help="s3://bucket/prefix for results and inputs [the data folder].", metavar="URL"),
 ]
 _Seconds = Annotated[float, typer.Option(help="How long the test card takes.", min=0, max=3600)]
 
 keys = typer.Typer(help="Keys of the service.", no_args_is_help=True)
 
 
-def serve(
+def serve(  # noqa: PLR0913, PLR0917  one parameter for each flag
     engine: _EngineName = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
     data_dir: _DataDir = None,
     database_url: _DatabaseUrl = None,
+    storage: _Storage = None,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Take jobs; workers run elsewhere.")] = False,
     testcard_seconds: _Seconds = 0.0,
     without_keys: Annotated[
         bool, typer.Option("--without-keys", help="Start on a public address before there is a key.")
     ] = False,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Serve https: the certificate, PEM.", metavar="FILE")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.", metavar="FILE")] = None,
 ) -> None:
     """Serve the API, with a worker beside it."""
-    from happyhorse.api.server import run_server
+    from happyhorse.api.server import read_tls, run_server
     from happyhorse.jobs.supervisor import WorkerProcess
 
-    settings = find_settings(engine, data_dir, database_url)
+    tls = read_tls(tls_cert, tls_key)
+    settings = find_settings(engine, data_dir, database_url, storage)
     service = open_service(settings)
     worker = None
     if not no_worker:
         arguments = ["--engine", settings.engine, "--testcard-seconds", str(testcard_seconds)]
         worker = WorkerProcess(arguments, settings.environment())
-    run_server(service, settings, host=host, port=port, worker=worker, without_keys=without_keys)
+    run_server(service, settings, host=host, port=port, worker=worker, without_keys=without_keys, tls=tls)
 
 
 def worker(
     engine: _EngineName = None,
     data_dir: _DataDir = None,
     database_url: _DatabaseUrl = None,
+    storage: _Storage = None,
     testcard_seconds: _Seconds = 0.0,
     with_parent: Annotated[
         bool, typer.Option("--with-parent", help="Stop when standard input ends.", hidden=True)
@@ -60,10 +71,18 @@ def worker(
     """Run jobs of one engine from the queue; any number of workers share a database."""
     from happyhorse.jobs.worker import Worker, run_until_told
 
-    settings = find_settings(engine, data_dir, database_url)
+    settings = find_settings(engine, data_dir, database_url, storage)
     runner = load_engine(settings.engine, testcard_seconds)
     hours = settings.retention_hours
-    working = Worker(runner, open_database(settings), settings.data_dir, retention_s=hours * 3600)
+    signer = open_signer(settings)
+    working = Worker(
+        runner,
+        open_database(settings),
+        settings.data_dir,
+        retention_s=hours * 3600,
+        sign=signer.sign,
+        storage=settings.storage,
+    )
     run_until_told(working, with_parent=with_parent)
 
 

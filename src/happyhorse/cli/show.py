@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from happyhorse.cli.flags import in_flags
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from happyhorse.client import Generation
     from happyhorse.engines.base import Progress
-    from happyhorse.engines.plan import Plan
     from happyhorse.request import Output
 
 
@@ -79,19 +82,28 @@ def print_json(value: object) -> None:
 def print_clip(clip: Output, elapsed_s: float, *, as_json: bool) -> None:
     from dataclasses import asdict
 
+    facts = {**asdict(clip), "elapsed_s": round(elapsed_s, 2)}
     if as_json:
-        print_json({**asdict(clip), "elapsed_s": round(elapsed_s, 2)})
+        print_json(facts)
         return
-    for note in clip.notes:
-        print(f"note: {note}", file=sys.stderr)
-    base = (
-        ""
-        if (clip.base_width, clip.base_height) == (clip.width, clip.height)
-        else f" from {clip.base_width}x{clip.base_height}"
-    )
+    _closing_line(facts, clip.path, f"made in {elapsed_s:.1f} s")
+
+
+def print_download(job: Generation, path: Path, *, as_json: bool) -> None:
+    """A clip that a server made and that now lies at `path`."""
+    if as_json:
+        print_json({**job.facts, "path": str(path)})
+        return
+    _closing_line(job.facts["output"], str(path), f"{job.cost_usd:.3f} USD")
+
+
+def _closing_line(output: Mapping[str, Any], path: str, end: str) -> None:
+    for note in output["notes"]:
+        print(f"note: {in_flags(note)}", file=sys.stderr)
+    size, base = (f"{output[f'{of}width']}x{output[f'{of}height']}" for of in ("", "base_"))
     print(
-        f"{clip.path}: {clip.width}x{clip.height}{base}, {clip.duration_s:g} s, seed {clip.seed}, engine {clip.engine}, "
-        f"{clip.size_bytes / 1e6:.1f} MB, made in {elapsed_s:.1f} s"
+        f"{path}: {size}{'' if base == size else f' from {base}'}, {output['duration_s']:g} s, seed {output['seed']}, "
+        f"engine {output['engine']}, {output['size_bytes'] / 1e6:.1f} MB, {end}"
     )
 
 
@@ -104,51 +116,61 @@ def print_job(job: Generation, *, as_json: bool) -> None:
     print(f"{job.id}  {job.status:<9} {job.percent:5.1f}%  {job.cost_usd:.3f} USD{said}")
 
 
-def print_plan(decided: Plan, *, as_json: bool) -> None:
+def print_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
+    """Show a plan as `Plan.to_dict` or a server gives it."""
     if as_json:
-        print_json({**decided.to_dict(), "digest": decided.digest()})
+        print_json(plan)
         return
-    base = f"{decided.base_width}x{decided.base_height}"
-    tokens = decided.tokens
-    rows = [
-        (
-            "engine",
-            f"{decided.engine}, weights {decided.weights_id}, {decided.num_steps} steps of {decided.sampler}",
-        ),
-        ("mode", decided.mode),
+    rows = [*_what(plan), *_cost(plan)]
+    rows += [
+        ("says", f"{line['text']} ({line['language']}, {line['seconds']:g} s)") for line in plan["lines"]
+    ]
+    for bound in plan["bindings"]:
+        images = f" {', '.join(map(str, bound['images']))}" if bound["images"] else ""
+        rows.append(("binds", f"{bound['name']} -> {bound['role'].replace('_', ' ')}{images}"))
+    rows += [("note", in_flags(note)) for note in plan["notes"]]
+    rows += [
+        (found["severity"], f"{found['message']}; {in_flags(found['fix'])}") for found in plan["findings"]
+    ]
+    print_rows(rows)
+
+
+def _what(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
+    network = f", weights {plan['weights_id']}, {plan['num_steps']} steps of {plan['sampler']}"
+    base = f", drawn at {plan['base_width']}x{plan['base_height']}"
+    by_network = plan["latent"] is not None
+    return [
+        ("engine", f"{plan['engine']}{network if by_network else ', no network'}"),
+        ("mode", plan["mode"]),
         (
             "picture",
-            f"{decided.width}x{decided.height} ({decided.resolution}, {decided.ratio}), drawn at {base}",
+            f"{plan['width']}x{plan['height']} ({plan['resolution']}, {plan['ratio']}){base if by_network else ''}",
         ),
-        ("length", f"{decided.duration_s:g} s, {decided.num_frames} frames at {decided.fps} a second"),
-        ("sound", {"make": "made", "retain": "kept from the video", "remove": "none"}[decided.sound]),
-        ("language", decided.language),
-        ("seed", f"{decided.seed}{' (drawn)' if decided.seed_was_drawn else ''}"),
+        ("length", f"{plan['duration_s']:g} s, {plan['num_frames']} frames at {plan['fps']} a second"),
+        ("sound", {"make": "made", "retain": "kept from the video", "remove": "none"}[plan["sound"]]),
+        ("language", plan["language"]),
+        ("seed", f"{plan['seed']}{' (drawn)' if plan['seed_was_drawn'] else ''}"),
     ]
-    if decided.latent is not None:
-        grid = f"{decided.latent.frames}x{decided.latent.height}x{decided.latent.width} latents"
-        parts = (
-            f"{tokens.video} video, {tokens.audio} audio, {tokens.text} text, {tokens.conditions} conditions"
-        )
-        rows.append(("sequence", f"{tokens.total} tokens: {parts}; {grid}"))
-    rows += [
-        ("time", f"about {decided.estimated_seconds:g} s"),
-        ("memory", f"about {decided.peak_memory_bytes / 1e9:.1f} GB"),
-        ("price", f"{decided.price_usd:.3f} USD for {decided.billed_seconds:g} s by the published sheet"),
+
+
+def _cost(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = [
+        ("time", f"about {plan['estimated_seconds']:g} s"),
+        ("memory", f"about {plan['peak_memory_bytes'] / 1e9:.1f} GB"),
+        ("price", f"{plan['price_usd']:.3f} USD for {plan['billed_seconds']:g} s by the published sheet"),
     ]
-    rows += [("says", f"{line.text} ({line.language}, {line.seconds:g} s)") for line in decided.lines]
-    for bound in decided.bindings:
-        images = f" {', '.join(map(str, bound.images))}" if bound.images else ""
-        rows.append(("binds", f"{bound.name} -> {bound.role.replace('_', ' ')}{images}"))
-    rows += [("note", note) for note in decided.notes]
-    rows += [(found.severity, f"{found.message}; {found.fix}") for found in decided.findings]
-    _print_rows(rows)
+    grid, tokens = plan["latent"], plan["tokens"]
+    if grid is not None:
+        kinds = ", ".join(f"{tokens[kind]} {kind}" for kind in ("video", "audio", "text", "conditions"))
+        latents = f"{grid['frames']}x{grid['height']}x{grid['width']} latents"
+        rows.insert(0, ("sequence", f"{tokens['total']} tokens: {kinds}; {latents}"))
+    return rows
 
 
 _STYLES = {"note": "yellow", "warning": "yellow", "error": "bold red", "info": "dim"}
 
 
-def _print_rows(rows: list[tuple[str, str]]) -> None:
+def print_rows(rows: list[tuple[str, str]]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

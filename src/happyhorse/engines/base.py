@@ -1,4 +1,4 @@
-"""What an engine is: its capabilities as data, its progress, and the one method that turns a plan into a file.
+"""What an engine is: its capabilities as data, its progress, and the two methods that turn a plan into a file.
 
 The planner (`plan.py`) reads only Capabilities, so planning needs no engine object, no weights and no torch. To stop a
 run, the progress callback raises `errors.Canceled`; the engine lets it pass and leaves no file behind.
@@ -16,6 +16,7 @@ from happyhorse.shapes import FPS, MAX_DURATION_S
 
 if TYPE_CHECKING:
     from happyhorse.engines.plan import Plan
+    from happyhorse.engines.take import Take
 
 Stage = Literal["prepare", "base", "refine", "decode", "finish"]
 STAGES: tuple[Stage, ...] = ("prepare", "base", "refine", "decode", "finish")
@@ -63,6 +64,18 @@ DEFAULT_PRICES: Mapping[str, float] = {"480P": 0.091, "720P": 0.182, "1080P": 0.
 
 
 @dataclass(frozen=True)
+class Refinement:
+    """A second pass over a clip's latents at a larger size."""
+
+    network: str
+    sizes: Mapping[str, tuple[int, int]]
+    """ratio -> (width, height) in pixels."""
+    num_steps: int
+    token_step_s: float
+    """Seconds for one token and step, as `Cost.token_step_s`."""
+
+
+@dataclass(frozen=True)
 class Capabilities:
     """Everything the planner may know of an engine. Plain data: no callables, no paths to weights."""
 
@@ -88,6 +101,16 @@ class Capabilities:
     """Whether a sound file can drive the speech."""
     speaks: bool = True
     """False for an engine that does not say the lines, so that none is refused for its length or language."""
+    refinements: Mapping[str, Refinement] = field(default_factory=dict)
+    """resolution -> the pass that follows the base pass; drafts go without."""
+    proven_ratios: frozenset[str] | None = None
+    """Ratios whose sizes the model's makers vouch for; None for all."""
+    extra_audio_latents: int = 0
+    """Audio latents a clip has beyond one for each frame."""
+    negative_prompt: str | None = None
+    """What guidance leads away from when the request does not say; None for an engine without guidance."""
+    rewrites_prompt: bool = False
+    """Whether the network reads the prompt in a form of its own."""
     cost: Cost = field(default_factory=Cost)
     price_per_second: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_PRICES))
     vocabulary: frozenset[str] | None = None
@@ -97,13 +120,17 @@ class Capabilities:
 
 
 class Engine(Protocol):
-    """Runs plans. Two implementations today: the test card and the local network."""
+    """Runs plans in two halves, so that a durable job can stop between them."""
 
     @property
     def capabilities(self) -> Capabilities: ...
 
-    def run(self, plan: Plan, output: Path, *, on_progress: OnProgress) -> Output:
-        """Write the clip to `output` (temporary name, then renamed) and describe it.
+    def denoise(self, plan: Plan, *, on_progress: OnProgress) -> Take:
+        """Stages prepare and base: decide the clip. Raises: as `render`."""
+        ...
+
+    def render(self, plan: Plan, take: Take, output: Path, *, on_progress: OnProgress) -> Output:
+        """The other stages: write the clip of a take to `output` (temporary name, then renamed) and describe it.
 
         Raises: Canceled when on_progress raises it; MediaError for an input that fails while it is read; EngineError else.
         """

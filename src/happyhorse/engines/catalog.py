@@ -9,11 +9,22 @@ from collections.abc import Mapping
 from importlib import resources
 
 from happyhorse.engines.base import Capabilities, Cost
+from happyhorse.engines.catalog_magihuman import MAGIHUMAN, MAGIHUMAN_BASE
 from happyhorse.request import LANGUAGES
-from happyhorse.shapes import RATIOS, RESOLUTIONS
+from happyhorse.shapes import RESOLUTIONS
 
-# nano v0 has only seen wide pictures; every ratio is cut from the middle of one.
-_NANO_SIZES = dict.fromkeys(RATIOS, (224, 128))
+# The multiples of 32 nearest to each ratio with 21 to 35 tokens a latent frame; training draws the same sizes.
+_NANO_SIZES = {
+    "16:9": (224, 128),
+    "9:16": (128, 224),
+    "1:1": (160, 160),
+    "4:3": (224, 160),
+    "3:4": (160, 224),
+    "4:5": (160, 192),
+    "5:4": (192, 160),
+    "9:21": (96, 224),
+    "21:9": (224, 96),
+}
 
 _VOCABULARY = resources.files("happyhorse") / "model" / "vocabulary.txt"
 """A word nano knows in each line, or a word, a tab and attribute=value: what it draws instead."""
@@ -33,7 +44,7 @@ _WORDS, _STAND_INS = _read_vocabulary()
 
 NANO = Capabilities(
     engine="nano",
-    weights_id="nano-v0",
+    weights_id="nano-v1",
     weights_hash="",
     modes=frozenset({"t2v"}),
     languages=frozenset({"en"}),
@@ -72,4 +83,6 @@ TESTCARD = Capabilities(
     cost=Cost(load_s=0.3, encode_s_per_mpx=0.02, resident_bytes=150_000_000, bytes_per_pixel=60),
 )
 
-CATALOG: Mapping[str, Capabilities] = {"nano": NANO, "testcard": TESTCARD}
+CATALOG: Mapping[str, Capabilities] = {
+    each.engine: each for each in (NANO, MAGIHUMAN, MAGIHUMAN_BASE, TESTCARD)
+}

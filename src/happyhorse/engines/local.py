@@ -23,10 +23,11 @@ from happyhorse.engines.base import Capabilities, OnProgress
 from happyhorse.engines.catalog import CATALOG
 from happyhorse.engines.plan import Plan
 from happyhorse.engines.progress import Reporter
+from happyhorse.engines.take import Take
 from happyhorse.errors import Unsupported
 from happyhorse.media.picture import fit, watermark
 from happyhorse.media.read import decode_image
-from happyhorse.media.write import encode, writable
+from happyhorse.media.write import encode
 from happyhorse.model.audio_vae import AudioVae
 from happyhorse.model.checkpoint import Checkpoint, load_checkpoint, weights_hash
 from happyhorse.model.pack import Latents, pack
@@ -92,19 +93,26 @@ class LocalEngine:
     def capabilities(self) -> Capabilities:
         return self._capabilities
 
-    def run(self, plan: Plan, output: Path, *, on_progress: OnProgress) -> Output:
-        """Make the clip. Raises: what on_progress raises; MediaError for an input; EngineError."""
-        writable(output)
+    def denoise(self, plan: Plan, *, on_progress: OnProgress) -> Take:
+        """Decide the clip: its clean latents. Raises: what on_progress raises; MediaError for an input; EngineError."""
         reporter = Reporter(on_progress, _STAGE_SHARES)
         reporter.say("prepare", 0, 1)
         assert plan.latent is not None
         with torch.inference_mode():
             latents = self._denoise(plan, plan.latent, reporter)
+        tensors = {name: value.numpy() for name, value in latents._asdict().items()}
+        return Take(plan.engine, self.weights.digest, tensors)
+
+    def render(self, plan: Plan, take: Take, output: Path, *, on_progress: OnProgress) -> Output:
+        """Draw and sound a take. Raises: what on_progress raises; EngineError for a take of other weights."""
+        take.check(engine=self.capabilities.engine, weights_hash=self.weights.digest)
+        reporter = Reporter(on_progress, _STAGE_SHARES)
+        with torch.inference_mode():
+            latents = Latents(*(torch.from_numpy(take.latents[name]) for name in Latents._fields))
             sound = None if plan.sound == "remove" else self._sound(latents.audio)
-            frames = self._frames(plan, latents.video, reporter)
             encode(
                 output,
-                frames,
+                self._frames(plan, latents.video, reporter),
                 size=(plan.width, plan.height),
                 audio=sound,
                 metadata=plan.tags(self.weights.digest),
@@ -172,6 +180,7 @@ class LocalEngine:
     def _frames(self, plan: Plan, latents: Tensor, reporter: Reporter) -> Iterator[NDArray[np.uint8]]:
         """Yield finished pictures, at most num_frames of them, while later ones are still latents."""
         number = 0
+        reporter.say("decode", 0, plan.num_frames)
         for chunk in self.weights.video_vae.decode_stream(latents):
             pictures = ((chunk[0].clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 3, 0).numpy()
             for picture in pictures[: plan.num_frames - number]:

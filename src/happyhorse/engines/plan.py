@@ -20,6 +20,17 @@ from happyhorse.engines.base import Capabilities
 from happyhorse.engines.bindings import Binding, bind, nameable
 from happyhorse.engines.catalog import CATALOG
 from happyhorse.engines.inputs import Inputs, check_inputs
+from happyhorse.engines.passes import (
+    MAX_SILENT_CROP,
+    Conditions,
+    Refine,
+    Tokens,
+    count,
+    estimate_memory,
+    estimate_seconds,
+    note_sizes,
+    refinement,
+)
 from happyhorse.errors import InvalidRequest, Unsupported
 from happyhorse.language import is_wide, seconds_to_say
 from happyhorse.prompt.read import Finding, Line, Prompt, read_prompt, stood_in, unknown_words
@@ -30,7 +41,6 @@ from happyhorse.shapes import (
     MIN_DURATION_S,
     LatentShape,
     MediaInfo,
-    VideoShape,
     nearest_ratio,
     output_size,
     ratio_value,
@@ -41,8 +51,6 @@ DEFAULT_RATIO = "16:9"
 DEFAULT_RESOLUTION = "720P"
 MAX_PROMPT_UNITS = 5_000
 """A character counts one, a Chinese, Japanese or Korean one two. Source: specs/api.md 1.2."""
-MAX_SILENT_CROP = 0.04
-"""A first frame or source video may lose this share of a side without a word."""
 
 Sound = Literal["make", "retain", "remove"]
 
@@ -55,21 +63,6 @@ _MODE_NAMES: Mapping[Mode, str] = {
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """Rows of the packed sequence of one denoising step."""
-
-    video: int
-    audio: int
-    text: int
-    conditions: int
-    """Clean rows: references, and the source of an edit."""
-
-    @property
-    def total(self) -> int:
-        return self.video + self.audio + self.text + self.conditions
-
-
-@dataclass(frozen=True)
 class Plan:
     """One clip, decided. Frozen; `digest` is the same for two plans that make the same clip."""
 
@@ -78,6 +71,8 @@ class Plan:
     weights_hash: str
     mode: Mode
     prompt: str
+    negative_prompt: str
+    """What guidance leads away from; empty for an engine without guidance."""
     language: str
     lines: tuple[Line, ...]
     seed: int
@@ -95,6 +90,7 @@ class Plan:
     latent: LatentShape | None
     """None for an engine without latents."""
     tokens: Tokens
+    refine: Refine | None
     sound: Sound
     watermark: bool
     draft: bool
@@ -221,8 +217,11 @@ def plan(
     base = capabilities.base_sizes.get(ratio, size)
     if request.draft:
         size = base
-    latent, tokens = _count(capabilities, base, num_frames, request, inputs)
-    _note_the_rest(request, capabilities, read, notes, size=size, base=base)
+    conditions = Conditions(len(request.references), inputs.video is not None)
+    latent, tokens = count(capabilities, base, num_frames, conditions)
+    refine = None if request.draft else refinement(capabilities, resolution, ratio, num_frames, conditions)
+    note_sizes(capabilities, ratio, notes, size=size, base=base, refine=refine)
+    _note_the_rest(request, capabilities, read, notes)
     billed = seconds + (min(inputs.video.duration_s, MAX_DURATION_S) if inputs.video else 0.0)
     return Plan(
         engine=capabilities.engine,
@@ -230,6 +229,9 @@ def plan(
         weights_hash=capabilities.weights_hash,
         mode=request.mode,
         prompt=prompt,
+        negative_prompt=""
+        if capabilities.negative_prompt is None
+        else request.negative_prompt or capabilities.negative_prompt,
         language=language,
         lines=lines,
         seed=draw_seed() if request.seed is None else request.seed,
@@ -246,6 +248,7 @@ def plan(
         sampler=capabilities.sampler,
         latent=latent,
         tokens=tokens,
+        refine=refine,
         sound=sound,
         watermark=request.watermark,
         draft=request.draft,
@@ -257,8 +260,10 @@ def plan(
         bindings=bind(request, read, notes),
         metadata=request.metadata,
         parent=request.parent,
-        estimated_seconds=_estimate_seconds(capabilities, tokens, num_frames, base=base, size=size),
-        peak_memory_bytes=_estimate_memory(capabilities, tokens, size),
+        estimated_seconds=estimate_seconds(
+            capabilities, tokens, num_frames, base=base, size=size, refine=refine
+        ),
+        peak_memory_bytes=estimate_memory(capabilities, refine.tokens if refine else tokens, size),
         price_usd=round(capabilities.price_per_second[resolution] * billed, 4),
         billed_seconds=round(billed, 3),
         findings=read.findings,
@@ -432,40 +437,21 @@ def _check_speech(
     raise InvalidRequest(text, field="prompt")
 
 
-def _count(
-    capabilities: Capabilities,
-    base: tuple[int, int],
-    num_frames: int,
-    request: GenerationRequest,
-    inputs: Inputs,
-) -> tuple[LatentShape | None, Tokens]:
-    if not capabilities.base_sizes:
-        return None, Tokens(0, 0, 0, 0)
-    latent = VideoShape(num_frames, height=base[1], width=base[0]).latent()
-    text = capabilities.text_tokens + math.ceil(capabilities.phonemes_per_s * num_frames / FPS)
-    conditions = len(request.references) * latent.tokens_per_frame + (
-        latent.num_tokens if inputs.video else 0
-    )
-    return latent, Tokens(latent.num_tokens, latent.audio().num_latents, text, conditions)
-
-
 def _note_the_rest(
-    request: GenerationRequest,
-    capabilities: Capabilities,
-    read: Prompt,
-    notes: list[str],
-    *,
-    size: tuple[int, int],
-    base: tuple[int, int],
+    request: GenerationRequest, capabilities: Capabilities, read: Prompt, notes: list[str]
 ) -> None:
-    if request.negative_prompt:
+    if request.negative_prompt and capabilities.negative_prompt is None:
         notes.append("negative_prompt is not used: the network takes one prompt and no guidance pass")
+    if not request.negative_prompt and capabilities.negative_prompt is not None:
+        notes.append(
+            "no negative_prompt was given: our own is used, which is not the one the weights were published with"
+        )
+    if capabilities.rewrites_prompt:
+        notes.append(
+            "the prompt is put into the form the network was trained on, by rules; nothing is added to what is said"
+        )
     if request.mode == "i2v" and request.prompt.strip() and not read.num_words:
         notes.append("prompt has no words and is not used; the image alone decides")
-    if size != base:
-        made, wanted = base[0] / base[1], size[0] / size[1]
-        cut = ", cut from the middle" if max(made / wanted, wanted / made) > 1 + MAX_SILENT_CROP else ""
-        notes.append(f"made at {base[0]}x{base[1]}{cut} and enlarged to {size[0]}x{size[1]}")
     if capabilities.vocabulary is not None:
         unknown = unknown_words(read, capabilities.vocabulary)
         if unknown:
@@ -474,27 +460,3 @@ def _note_the_rest(
     if near:
         drawn = ", ".join(f"{word} as {instead}" for word, instead in near.items())
         notes.append(f"drawn as the nearest thing in {capabilities.engine}'s world: {drawn}")
-
-
-def _estimate_seconds(
-    capabilities: Capabilities,
-    tokens: Tokens,
-    num_frames: int,
-    *,
-    base: tuple[int, int],
-    size: tuple[int, int],
-) -> float:
-    cost = capabilities.cost
-    base_mpx = num_frames * base[0] * base[1] / 1e6
-    size_mpx = num_frames * size[0] * size[1] / 1e6
-    denoise = cost.token_step_s * tokens.total * capabilities.num_steps
-    return round(
-        cost.load_s + denoise + cost.decode_s_per_mpx * base_mpx + cost.encode_s_per_mpx * size_mpx, 1
-    )
-
-
-def _estimate_memory(capabilities: Capabilities, tokens: Tokens, size: tuple[int, int]) -> int:
-    cost = capabilities.cost
-    return (
-        cost.resident_bytes + cost.bytes_per_token * tokens.total + cost.bytes_per_pixel * size[0] * size[1]
-    )

@@ -13,7 +13,7 @@ class Reporter:
 
     def __init__(self, on_progress: OnProgress, shares: Mapping[str, float]) -> None:
         self._on_progress = on_progress
-        self._start = time.monotonic()
+        self._start: tuple[float, float] | None = None
         self._spans: dict[str, tuple[float, float]] = {}
         begin = 0.0
         for stage in STAGES:
@@ -24,6 +24,8 @@ class Reporter:
         """Report `step` of `num_steps` of a stage as done. Raises: what the caller's callback raises."""
         begin, share = self._spans[stage]
         fraction = min(1.0, begin + share * step / max(1, num_steps))
-        spent_s = time.monotonic() - self._start
-        eta_s = spent_s * (1 - fraction) / fraction if fraction > 0.02 else None
+        now = time.monotonic()
+        self._start = self._start or (now, fraction)  # the second half of a run begins in its middle
+        spent_s, done = now - self._start[0], fraction - self._start[1]
+        eta_s = spent_s * (1 - fraction) / done if done > 0.02 else None
         self._on_progress(Progress(stage, step, num_steps, fraction, eta_s))

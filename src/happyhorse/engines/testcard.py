@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from happyhorse.engines.base import Capabilities, OnProgress, Progress, Stage
+from happyhorse.engines.base import Capabilities, OnProgress
 from happyhorse.engines.catalog import TESTCARD
 from happyhorse.engines.plan import Plan
+from happyhorse.engines.progress import Reporter
+from happyhorse.engines.take import Take
 from happyhorse.media.picture import fit, watermark
 from happyhorse.media.read import decode_audio, decode_image, decode_video
-from happyhorse.media.write import encode, writable
+from happyhorse.media.write import encode
 from happyhorse.request import Output
 from happyhorse.shapes import SAMPLE_RATE
 
@@ -51,64 +52,47 @@ class TestcardEngine:
     def capabilities(self) -> Capabilities:
         return TESTCARD
 
-    def run(self, plan: Plan, output: Path, *, on_progress: OnProgress) -> Output:
-        """Write the card to `output`. Raises: what on_progress raises; MediaError for an input; EngineError."""
-        writable(output)
-        reports = _Reports(plan, self.seconds, on_progress)
-        reports.say("prepare", 0, 1, 0.0)
-        card = _Card(plan)
-        sound = _sound(plan)
-        self._wait(plan, reports)
-        frames = _reported(card, plan, reports)
-        encode(
-            output,
-            frames,
-            size=(plan.width, plan.height),
-            audio=sound,
-            metadata={**plan.tags(plan.weights_hash), "comment": "test card"},
-        )
-        reports.say("finish", 1, 1, 1.0)
-        return plan.output(output, weights_hash=plan.weights_hash, notes=(_NOTE,))
-
-    def _wait(self, plan: Plan, reports: _Reports) -> None:
+    def denoise(self, plan: Plan, *, on_progress: OnProgress) -> Take:
+        """Wait as long as asked; a card has no latents. Raises: what on_progress raises."""
+        reporter = self._reporter(plan, on_progress)
+        reporter.say("prepare", 0, 1)
         start = time.monotonic()
         for step in range(plan.num_steps):
-            while (waited := time.monotonic() - start) < self.seconds * (step + 1) / plan.num_steps:
-                reports.say("base", step, plan.num_steps, waited / self.seconds)
-                time.sleep(min(_SLICE_S, self.seconds / plan.num_steps))
-            reports.say("base", step + 1, plan.num_steps, (step + 1) / plan.num_steps)
+            while (left := self.seconds * (step + 1) / plan.num_steps - (time.monotonic() - start)) > 0:
+                reporter.say("base", step, plan.num_steps)
+                time.sleep(min(_SLICE_S, left))
+            reporter.say("base", step + 1, plan.num_steps)
+        return Take(plan.engine, plan.weights_hash)
 
+    def render(self, plan: Plan, take: Take, output: Path, *, on_progress: OnProgress) -> Output:
+        """Write the card to `output`. Raises: what on_progress raises; MediaError for an input; EngineError."""
+        take.check(engine=plan.engine, weights_hash=plan.weights_hash)
+        reporter = self._reporter(plan, on_progress)
+        encode(
+            output,
+            _reported(_Card(plan), plan, reporter),
+            size=(plan.width, plan.height),
+            audio=_sound(plan),
+            metadata={**plan.tags(plan.weights_hash), "comment": "test card"},
+        )
+        reporter.say("finish", 1, 1)
+        return plan.output(output, weights_hash=plan.weights_hash, notes=(_NOTE,))
 
-@dataclass
-class _Reports:
-    """Turns progress inside a stage into progress of the run; the shares of waiting and writing come from their seconds."""
-
-    plan: Plan
-    seconds: float
-    on_progress: OnProgress
-
-    def __post_init__(self) -> None:
-        self.start = time.monotonic()
-        megapixels = self.plan.num_frames * self.plan.width * self.plan.height / 1e6
+    def _reporter(self, plan: Plan, on_progress: OnProgress) -> Reporter:
+        """Shares of waiting and writing come from their seconds."""
+        megapixels = plan.num_frames * plan.width * plan.height / 1e6
         writing = TESTCARD.cost.encode_s_per_mpx * megapixels
-        self.base_share = 0.99 * self.seconds / (self.seconds + writing)
-
-    def say(self, stage: Stage, step: int, num_steps: int, part: float) -> None:
-        spans = {"prepare": (0.0, 0.0), "base": (0.0, self.base_share), "decode": (self.base_share, 0.99)}
-        low, high = spans.get(stage, (0.99, 1.0))
-        fraction = low + (high - low) * min(1.0, part)
-        spent = time.monotonic() - self.start
-        eta = spent * (1 - fraction) / fraction if fraction > 0.01 else None
-        self.on_progress(Progress(stage, step, num_steps, fraction, eta))
+        base = 0.99 * self.seconds / (self.seconds + writing)
+        return Reporter(on_progress, {"base": base, "decode": 0.99 - base, "finish": 0.01})
 
 
-def _reported(card: _Card, plan: Plan, reports: _Reports) -> Iterator[NDArray[np.uint8]]:
+def _reported(card: _Card, plan: Plan, reporter: Reporter) -> Iterator[NDArray[np.uint8]]:
     for number in range(plan.num_frames):
         if number % _FRAMES_PER_REPORT == 0:
-            reports.say("decode", number, plan.num_frames, number / plan.num_frames)
+            reporter.say("decode", number, plan.num_frames)
         frame = card.frame(number)
         yield watermark(frame) if plan.watermark else frame
-    reports.say("finish", 0, 1, 0.0)
+    reporter.say("finish", 0, 1)
 
 
 def _sound(plan: Plan) -> NDArray[np.float32] | None:

@@ -1,133 +1,28 @@
-"""Bytes on disk, found by what they are: outputs, thumbnails and uploads under the SHA-256 of their content.
-
-No name that a user gave ever becomes part of a path. A content is written under a temporary name and moved into place, so
-what has a name is whole; writing the same content twice keeps one copy.
-"""
+"""Uploads: what callers sent, what a probe saw in it, whom it belongs to. Their bytes are in a `blobs.BlobStore`."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
-import os
 import re
-import secrets
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import sqlalchemy as sa
 
 from happyhorse.db import Database, files, new_id
 from happyhorse.errors import Conflict, InvalidRequest, MediaError, NotFound
+from happyhorse.jobs.blobs import BlobStore
 from happyhorse.jobs.fetch import Fetcher
 from happyhorse.media.read import probe
 from happyhorse.shapes import MediaInfo
 
-MAX_UPLOAD_BYTES = 120_000_000
 MAX_DATA_URL_BYTES = 30_000_000
-_CHUNK = 1 << 20
-_BATCH = 500
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _DATA_URL = re.compile(r"data:[\w.+/-]*(;[\w.+=-]+)*,", re.ASCII)
-
-
-class BlobStore:
-    """A folder of contents. `root/ab/abcd...` holds the bytes whose SHA-256 starts with ab."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.incoming = root / "incoming"
-        self.incoming.mkdir(parents=True, exist_ok=True)
-
-    def path(self, digest: str) -> Path:
-        """Where a content lies. Raises: NotFound when it is not there (any more)."""
-        place = self._place(digest)
-        if not place.is_file():
-            raise NotFound("the file is no longer kept")
-        return place
-
-    def put(self, source: Path) -> str:
-        """Take a finished file over (it is moved when it lies on the same disk) and return its digest."""
-        with source.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        self._take(source, digest)
-        return digest
-
-    def put_bytes(self, data: bytes) -> str:
-        with self.temporary() as source:
-            source.write_bytes(data)
-            return self.put(source)
-
-    def put_stream(self, stream: BinaryIO, *, limit: int = MAX_UPLOAD_BYTES) -> tuple[str, int]:
-        """Copy an upload. Returns its digest and size. Raises: MediaError past the limit."""
-        digest, size = hashlib.sha256(), 0
-        with self.temporary() as source:
-            with source.open("wb") as file:
-                while chunk := stream.read(_CHUNK):
-                    size += len(chunk)
-                    if size > limit:
-                        raise MediaError(f"file is larger than {limit // 1_000_000} MB", field="file")
-                    digest.update(chunk)
-                    file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-            self._take(source, digest.hexdigest())
-        return digest.hexdigest(), size
-
-    def sweep(self, in_use: Callable[[Sequence[str]], set[str]], *, older_than_s: float) -> int:
-        """Remove contents that nobody needs and that are older than the grace time. Returns how many."""
-        old = list(self.older(older_than_s))
-        unused = [place for place in old if place.parent == self.incoming]
-        kept = [place for place in old if place.parent != self.incoming]
-        for start in range(0, len(kept), _BATCH):
-            part = kept[start : start + _BATCH]
-            needed = in_use([place.name for place in part])
-            unused += [place for place in part if place.name not in needed]
-        for place in unused:
-            place.unlink(missing_ok=True)
-        return len(unused)
-
-    def older(self, seconds: float) -> Iterator[Path]:
-        """Contents, and left-over temporary files, that were last written or asked for before this long ago."""
-        limit = time.time() - seconds
-        for folder in self.root.iterdir():
-            for place in folder.iterdir() if folder.is_dir() else ():
-                if place.is_file() and place.stat().st_mtime < limit:
-                    yield place
-
-    def _place(self, digest: str) -> Path:
-        if not _DIGEST.fullmatch(digest):
-            raise NotFound("there is no such file")
-        return self.root / digest[:2] / digest
-
-    def _take(self, source: Path, digest: str) -> None:
-        place = self._place(digest)
-        if place.is_file():
-            os.utime(place)  # wanted again: the grace time of the sweep starts anew
-            source.unlink(missing_ok=True)
-            return
-        place.parent.mkdir(exist_ok=True)
-        if source.stat().st_dev != self.root.stat().st_dev:
-            with self.temporary() as nearby:
-                shutil.copyfile(source, nearby)
-                nearby.replace(place)
-            source.unlink()
-        else:
-            source.replace(place)
-
-    @contextmanager
-    def temporary(self) -> Iterator[Path]:
-        """A path for a file that is being written; what was not taken is removed."""
-        place = self.incoming / secrets.token_hex(12)
-        try:
-            yield place
-        finally:
-            place.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -190,6 +85,16 @@ class UploadStore:
             digest = self.blobs.put(place)
         name = url.split("?", maxsplit=1)[0].split("#", maxsplit=1)[0]
         return self._add(digest, name=name, owner=owner, field=field)
+
+    def add_stored(self, digest: str, *, name: str, owner: str) -> Upload:
+        """A content that is here already, such as a finished clip, as an upload; asked again it is the same upload."""
+        file_id = f"file-{hashlib.sha256(f'{owner} {digest}'.encode()).hexdigest()[:48]}"
+        with suppress(NotFound):
+            return self.get(file_id, owner=owner)
+        try:
+            return self._add(digest, name=name, owner=owner, field="file", file_id=file_id)
+        except sa.exc.IntegrityError:
+            return self.get(file_id, owner=owner)  # another request was faster
 
     def _add(self, digest: str, *, name: str, owner: str, field: str, file_id: str | None = None) -> Upload:
         facts = asdict(probe(self.blobs.path(digest), field=field))

@@ -72,6 +72,8 @@ class Job:
     output: Mapping[str, object] | None
     error: JobError | None
     retry_of: str | None
+    webhook: Mapping[str, object] | None
+    """The fields of its own `webhooks.Target`."""
     num_events: int
     created_at: float
     started_at: float | None
@@ -110,4 +112,5 @@ class NewJob:
     idempotency_key: str | None = None
     priority: int = 0
     retry_of: str | None = None
+    webhook: Mapping[str, object] | None = None
     spend_limit_micros: int | None = None

@@ -1,8 +1,8 @@
-"""The durable workflow of one job: prepare -> make -> finish. Each step's result is kept by DBOS and is small JSON.
+"""The durable workflow of one job: prepare -> base -> render -> finish. Each step's result is kept by DBOS and is small JSON.
 
 A step returns digests and facts, never tensors, and it never raises for a job that cannot be done: it returns the error, so
-that a replay sees the same. A kill resumes at the step that was not finished. What an engine does inside `make` (base, refine,
-decode) is shown as progress; it becomes steps of its own when the Engine protocol can stop and resume between them.
+that a replay sees the same. A kill resumes at the step that was not finished: between base and render lies the take, the
+clip's latents, as a content of the store that the sweep removes when nobody has asked for it for a while.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ from PIL import Image
 
 from happyhorse.engines.base import Engine, Progress
 from happyhorse.engines.plan import Plan
-from happyhorse.errors import Canceled, HappyHorseError, OutOfMemory
-from happyhorse.jobs.files import BlobStore
+from happyhorse.engines.take import Take
+from happyhorse.errors import Canceled, HappyHorseError, NotFound, OutOfMemory
+from happyhorse.jobs.blobs import BlobStore
 from happyhorse.jobs.job import Job, JobError, Status
 from happyhorse.jobs.queue import WORKFLOW
 from happyhorse.jobs.store import JobStore
 from happyhorse.jobs.submit import replan
 from happyhorse.media.read import decode_video
+from happyhorse.request import Output
 
 MAX_ATTEMPTS = 10
 """A job that takes its worker down this often is given up; a kill from outside rarely meets one job twice."""
@@ -41,8 +43,9 @@ _log = logging.getLogger("happyhorse.pipeline")
 
 
 class Made(TypedDict, total=False):
-    """What a step leaves behind: at most one of the three."""
+    """What a step leaves behind: at most one of the four."""
 
+    take: str
     output: dict[str, object]
     error: dict[str, object]
     canceled: bool
@@ -54,6 +57,9 @@ class TakenOver(BaseException):
 
 Step = Callable[[str, Callable[[], Any]], Any]
 """Runs a function under a name, or returns what it returned the last time."""
+
+
+Sign = Callable[[Output, Plan], Output]
 
 
 def run_step(name: str, function: Callable[[], Any]) -> Any:
@@ -70,6 +76,8 @@ class Pipeline:
     blobs: BlobStore
     work: Path
     worker: str
+    sign: Sign | None = None
+    """Gives a finished file its manifest."""
 
     def register(self) -> None:
         """Give the workflow to DBOS. Once per process, before launch."""
@@ -88,7 +96,9 @@ class Pipeline:
             text = f"the worker stopped {MAX_ATTEMPTS} times while it made this clip"
             self.store.fail(job.id, job.attempt, JobError("worker_died", text, retryable=True))
             return Status.FAILED
-        made = step("prepare", lambda: self._prepare(job)) or step("make", lambda: self._make(job))
+        made = step("prepare", lambda: self._prepare(job)) or step("base", lambda: self._base(job))
+        if "take" in made:
+            made = step("render", lambda: self._render(job, made["take"]))
         return str(step("finish", lambda: {"status": self._finish(job, made)})["status"])
 
     def _prepare(self, job: Job) -> Made:
@@ -99,27 +109,36 @@ class Pipeline:
             return Made(error=asdict(_told(err)))
         return Made()
 
-    def _make(self, job: Job) -> Made:
+    def _base(self, job: Job) -> Made:
+        return _guarded(job, lambda: Made(take=self.blobs.put_bytes(self._denoise(job).to_bytes())))
+
+    def _render(self, job: Job, take: str) -> Made:
         folder = self.work / job.id
         shutil.rmtree(folder, ignore_errors=True)  # what an attempt that died left behind
         folder.mkdir(parents=True)
         try:
-            return Made(output=self._clip(job, folder))
-        except Canceled:
-            return Made(canceled=True)
-        except Exception as err:
-            error = _told(err)
-            if not isinstance(err, HappyHorseError):
-                _log.exception("job %s failed", job.id)
-            return Made(error=asdict(error))
+            return _guarded(job, lambda: Made(output=self._clip(job, take, folder)))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _clip(self, job: Job, folder: Path) -> dict[str, object]:
+    def _denoise(self, job: Job) -> Take:
         decided = replan(job, self.engine.capabilities, self.blobs)
-        reports = Reports(self.store, job)
+        return self.engine.denoise(decided, on_progress=Reports(self.store, job).show)
+
+    def _kept(self, job: Job, take: str) -> Take:
+        """The take of the step before; made again when it lay so long that the sweep has removed it."""
+        try:
+            return Take.from_bytes(self.blobs.path(take).read_bytes())
+        except NotFound:
+            return self._denoise(job)
+
+    def _clip(self, job: Job, take: str, folder: Path) -> dict[str, object]:
+        decided = replan(job, self.engine.capabilities, self.blobs)
         path = folder / "clip.mp4"
-        clip = self.engine.run(decided, path, on_progress=reports.show)
+        show = Reports(self.store, job).show
+        clip = self.engine.render(decided, self._kept(job, take), path, on_progress=show)
+        if self.sign is not None:
+            clip = self.sign(clip, decided)
         thumbnail = self._thumbnail(path)
         facts = asdict(clip)
         del facts["path"]
@@ -185,6 +204,18 @@ def _of_plan(decided: Plan) -> Mapping[str, object]:
         "plan_digest": decided.digest(),
         "billed_seconds": decided.billed_seconds,
     }
+
+
+def _guarded(job: Job, work: Callable[[], Made]) -> Made:
+    """Turn what stops a step into its result, so that a replay sees the same."""
+    try:
+        return work()
+    except Canceled:
+        return Made(canceled=True)
+    except Exception as err:
+        if not isinstance(err, HappyHorseError):
+            _log.exception("job %s failed", job.id)
+        return Made(error=asdict(_told(err)))
 
 
 def _told(err: Exception) -> JobError:

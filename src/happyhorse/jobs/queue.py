@@ -20,8 +20,10 @@ VERSION = "1"
 """A constant: by default DBOS derives it from the source, and an upgrade would strand every job in the queue."""
 WORKFLOW = "generate"
 POLL_S = 0.1
-JOBS_AT_ONCE_PER_KEY = 64
-_MAX_PRIORITY = 1_000
+JOBS_PER_KEY = 64
+"""How many jobs of one owner may run at once, when nothing else is said."""
+MAX_PRIORITY = 100
+"""Higher runs first, among the jobs of one owner; 0 is usual."""
 _OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
@@ -55,13 +57,14 @@ class JobQueue:
             application_name=APPLICATION,
         )
 
-    def open(self, engine: str) -> None:
-        """Make sure the queue of an engine exists."""
+    def open(self, engine: str, *, jobs_per_key: int | None = None) -> None:
+        """Make sure the queue of an engine exists. With a limit it takes effect at once, for every worker."""
         self.client.register_queue(
             queue_name(engine),
             worker_concurrency=1,
-            partition_concurrency=JOBS_AT_ONCE_PER_KEY,
+            partition_concurrency=jobs_per_key or JOBS_PER_KEY,
             polling_interval_sec=POLL_S,
+            on_conflict="never_update" if jobs_per_key is None else "always_update",
         )
 
     def put(self, connection: sa.Connection, job: Job) -> None:
@@ -72,7 +75,7 @@ class JobQueue:
             "workflow_id": job.id,
             "app_version": VERSION,
             "queue_partition_key": job.owner,
-            "priority": max(1, min(_MAX_PRIORITY, _MAX_PRIORITY // 2 - job.priority)),
+            "priority": 1 + MAX_PRIORITY - job.priority,  # DBOS: lower runs first, from 1 on
         }
         self.client.enqueue_in_transaction(connection, options, job.id)
 

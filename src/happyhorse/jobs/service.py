@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
 from happyhorse.db import Database
+from happyhorse.db import secrets as kept_secrets
 from happyhorse.engines.base import Capabilities
+from happyhorse.jobs.blobs import BlobStore
+from happyhorse.jobs.bucket import open_blobs
+from happyhorse.jobs.deliveries import DeliveryStore
+from happyhorse.jobs.endpoints import EndpointStore
 from happyhorse.jobs.fetch import Fetcher
-from happyhorse.jobs.files import BlobStore, UploadStore
+from happyhorse.jobs.files import UploadStore
 from happyhorse.jobs.keys import KeyStore
+from happyhorse.jobs.outbound import Outbound
 from happyhorse.jobs.queue import JobQueue
 from happyhorse.jobs.store import JobStore
 from happyhorse.jobs.submit import Submitter
@@ -33,12 +42,15 @@ class Service:
     keys: KeyStore
     workers: WorkerStore
     submitter: Submitter
+    outbound: Outbound
+    endpoints: EndpointStore
+    deliveries: DeliveryStore
     catalog: Mapping[str, Capabilities]
     default_engine: str
     secret: bytes
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913  one parameter for each setting
         cls,
         database: Database,
         data_dir: Path,
@@ -48,35 +60,42 @@ class Service:
         retention_s: float = 0.0,
         secret: str | None = None,
         allow_local_urls: bool = False,
+        storage: str | None = None,
+        jobs_per_key: int | None = None,
     ) -> Service:
-        """Make what is missing in the folder and in the database."""
-        blobs = BlobStore(data_dir / "files")
+        """Make what is missing in the folder and in the database. Raises: InvalidRequest for a useless `storage`."""
+        blobs = open_blobs(storage, data_dir)
         store = JobStore(database, retention_s=retention_s)
-        fetcher = Fetcher(allow_local=allow_local_urls)
+        outbound = Outbound(allow_local=allow_local_urls)
+        fetcher = Fetcher(outbound)
         uploads = UploadStore(database, blobs, retention_s=UPLOADS_STAY * retention_s, fetcher=fetcher)
         workers = WorkerStore(database)
         queue = JobQueue(database)
-        queue.open(default_engine)
+        queue.open(default_engine, jobs_per_key=jobs_per_key)
 
         def engines() -> Mapping[str, Capabilities]:
             """Those that this server was started for, and those that some live worker runs."""
             running = workers.live_engines() | {default_engine}
             return {name: catalog[name] for name in running if name in catalog}
 
-        submitter = Submitter(store, queue, uploads, engines, default_engine=default_engine)
-        key = secret.encode() if secret else _kept_secret(data_dir)
+        submitter = Submitter(
+            store, queue, uploads, engines, default_engine=default_engine, outbound=outbound
+        )
         return cls(
-            database,
-            store,
-            queue,
-            blobs,
-            uploads,
-            KeyStore(database),
-            workers,
-            submitter,
-            catalog,
-            default_engine,
-            key,
+            database=database,
+            store=store,
+            queue=queue,
+            blobs=blobs,
+            uploads=uploads,
+            keys=KeyStore(database),
+            workers=workers,
+            submitter=submitter,
+            outbound=outbound,
+            endpoints=EndpointStore(database, outbound),
+            deliveries=DeliveryStore(database),
+            catalog=catalog,
+            default_engine=default_engine,
+            secret=secret.encode() if secret else _kept_secret(database),
         )
 
     def close(self) -> None:
@@ -84,16 +103,18 @@ class Service:
         self.database.close()
 
 
-def _kept_secret(data_dir: Path) -> bytes:
-    place = data_dir / "secret"
-    if not place.exists():
-        mine = data_dir / f".{secrets.token_hex(6)}"
-        with os.fdopen(os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_hex(32))
-        try:
-            os.link(mine, place)
-        except FileExistsError:
-            pass  # another process was faster; its secret counts
-        finally:
-            mine.unlink()
-    return place.read_bytes()
+def _kept_secret(database: Database) -> bytes:
+    """Made by the first process of a fleet, the same for all: what one signs, another must be able to check."""
+    query = sa.select(kept_secrets.c.value).where(kept_secrets.c.name == "service")
+    with database.read() as connection:
+        found = connection.execute(query).scalar()
+    if found is None:
+        with (
+            suppress(IntegrityError),
+            database.write() as connection,
+        ):  # when another was faster, its secret counts
+            mine = {"name": "service", "value": secrets.token_hex(32)}
+            connection.execute(sa.insert(kept_secrets).values(mine))
+        with database.read() as connection:
+            found = connection.execute(query).scalar_one()
+    return str(found).encode()

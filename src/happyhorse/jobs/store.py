@@ -1,4 +1,4 @@
-"""Every SQL statement about jobs: create, begin, progress, finish, cancel, list, events, ledger, outbox.
+"""Every SQL statement about jobs: create, begin, progress, finish, cancel, list, events, ledger.
 
 A change of a job is one UPDATE that names the statuses it may come from (`job.TRANSITIONS`) and, for a worker, the attempt
 that it belongs to. So a worker that stalled and woke up after another took over changes nothing. The event of a change is
@@ -15,10 +15,12 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from happyhorse.db import Database, events, files, jobs, ledger, new_id, outbox
+from happyhorse.db import Database, events, files, jobs, ledger, new_id
 from happyhorse.engines.base import Progress
 from happyhorse.errors import Conflict, LimitExceeded, NotFound
+from happyhorse.jobs.deliveries import announce, forget_told
 from happyhorse.jobs.job import TERMINAL, Event, Job, JobError, NewJob, Status, sources
+from happyhorse.jobs.webhooks import EventName
 
 MICROS = 1_000_000
 MAX_PAGE = 100
@@ -96,6 +98,15 @@ class JobStore:
             raise Conflict(text, field="Idempotency-Key")
         return None if row is None else _job(row)
 
+    def keyed(self, idempotency_key: str, *, owner: str) -> Job:
+        """The job that this key made. Raises: NotFound."""
+        query = sa.select(jobs).where(jobs.c.owner == owner, jobs.c.idempotency_key == idempotency_key)
+        with self.database.read() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise NotFound(f"no generation was made with the key '{idempotency_key[:64]}'")
+        return _job(row)
+
     # -- the worker's side -----------------------------------------------------------------------------------------------
 
     def begin(self, job_id: str, worker: str) -> Job | None:
@@ -112,6 +123,8 @@ class JobStore:
             job = _change(connection, job_id, begun, to=Status.RUNNING)
             if job is not None:
                 _add_event(connection, job, "running", {"attempt": job.attempt})
+                if job.attempt == 1:
+                    announce(connection, job, "running")
                 return job
             self._end(
                 connection, job_id, Status.CANCELED, {}, {}
@@ -143,7 +156,7 @@ class JobStore:
         return None if row is None or row.attempt != attempt else Status(row.status)
 
     def succeed(self, job_id: str, attempt: int, output: Mapping[str, object]) -> Job | None:
-        """running -> succeeded, its charge and its message in one transaction; None when this attempt may not do it."""
+        """running -> succeeded, its charge and its news in one transaction; None when this attempt may not do it."""
         done = {
             "output": dict(output),
             "fraction": 1.0,
@@ -189,8 +202,7 @@ class JobStore:
         job = _change(connection, job_id, {**values, **last}, to=status, attempt=attempt)
         if job is not None:
             _add_event(connection, job, status.value, told)
-            message = {"id": new_id(), "job_id": job.id, "owner": job.owner, "created_at": now}
-            connection.execute(sa.insert(outbox).values(**message, type=f"generation.{status.value}"))
+            announce(connection, job, cast(EventName, status.value))
         return job
 
     # -- the caller's side ---------------------------------------------------------------------------------------------
@@ -236,13 +248,14 @@ class JobStore:
         return _job(row)
 
     def list(
-        self, wanted: Filter, *, limit: int = 20, after: str | None = None
+        self, wanted: Filter, *, limit: int = 20, after: str | None = None, oldest_first: bool = False
     ) -> tuple[Sequence[Job], str | None]:
-        """Newest first. Returns the page and the cursor of the next one, None at the end."""
+        """Newest first unless told so. Returns the page and the cursor of the next one, None at the end."""
         limit = max(1, min(limit, MAX_PAGE))
-        query = _matching(sa.select(jobs), wanted).order_by(jobs.c.id.desc()).limit(limit + 1)
+        order = jobs.c.id.asc() if oldest_first else jobs.c.id.desc()
+        query = _matching(sa.select(jobs), wanted).order_by(order).limit(limit + 1)
         if after is not None:
-            query = query.where(jobs.c.id < after)
+            query = query.where(jobs.c.id > after if oldest_first else jobs.c.id < after)
         with self.database.read() as connection:
             rows = connection.execute(query).all()
         page = [_job(row) for row in rows[:limit]]
@@ -261,7 +274,9 @@ class JobStore:
         job = self.get(job_id, owner=owner)
         if not job.is_terminal:
             raise Conflict(f"job {job_id} is {job.status.value}; cancel it before deleting it")
-        self._forget([job.id])
+        with self.database.write() as connection:
+            _forget(connection, [job.id])
+            forget_told(connection, job.id)
         return job
 
     def forget_expired(self, *, limit: int = 200) -> int:
@@ -271,13 +286,9 @@ class JobStore:
         )
         with self.database.read() as connection:
             expired = list(connection.execute(query.limit(limit)).scalars())
-        self._forget(expired)
-        return len(expired)
-
-    def _forget(self, ids: Sequence[str]) -> None:
         with self.database.write() as connection:
-            connection.execute(sa.delete(events).where(events.c.job_id.in_(ids)))
-            connection.execute(sa.delete(jobs).where(jobs.c.id.in_(ids)))
+            _forget(connection, expired)
+        return len(expired)
 
     # -- what others read ----------------------------------------------------------------------------------------------
 
@@ -386,6 +397,11 @@ def _add_event(connection: sa.Connection, job: Job, kind: str, data: Mapping[str
     told = {"status": job.status.value, **data}
     row = {"job_id": job.id, "number": job.num_events, "at": time.time(), "type": kind, "data": told}
     connection.execute(sa.insert(events).values(row))
+
+
+def _forget(connection: sa.Connection, ids: Sequence[str]) -> None:
+    connection.execute(sa.delete(events).where(events.c.job_id.in_(ids)))
+    connection.execute(sa.delete(jobs).where(jobs.c.id.in_(ids)))
 
 
 def _charge(connection: sa.Connection, job: Job) -> None:

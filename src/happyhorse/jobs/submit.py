@@ -14,10 +14,13 @@ from dataclasses import asdict, dataclass
 from happyhorse.engines.base import Capabilities
 from happyhorse.engines.plan import Plan, plan
 from happyhorse.errors import Conflict, InvalidRequest
-from happyhorse.jobs.files import BlobStore, UploadStore, media_info
+from happyhorse.jobs.blobs import BlobStore
+from happyhorse.jobs.files import UploadStore, media_info
 from happyhorse.jobs.job import Job, NewJob, Status
+from happyhorse.jobs.outbound import Outbound
 from happyhorse.jobs.queue import JobQueue
 from happyhorse.jobs.store import MICROS, JobStore
+from happyhorse.jobs.webhooks import Target, check_target
 from happyhorse.request import GenerationRequest, MediaRef, parse_request
 from happyhorse.shapes import MediaInfo
 
@@ -46,8 +49,9 @@ class Submitter:
         engines: Callable[[], Mapping[str, Capabilities]],
         *,
         default_engine: str,
+        outbound: Outbound,
     ) -> None:
-        self.store, self.queue, self.uploads = store, queue, uploads
+        self.store, self.queue, self.uploads, self.outbound = store, queue, uploads, outbound
         self.engines, self.default_engine = engines, default_engine
 
     def plan(self, fields: Mapping[str, object], *, caller: Caller) -> tuple[GenerationRequest, Plan]:
@@ -63,14 +67,18 @@ class Submitter:
         caller: Caller,
         idempotency_key: str | None = None,
         priority: int = 0,
+        webhook: Target | None = None,
     ) -> Job:
         """Raises: InvalidRequest and what lies below it; Conflict for a reused key; LimitExceeded."""
         _check_key(idempotency_key)
         request = self._parse(fields)
         asked = request.model_dump(mode="json", exclude_defaults=True) | {"engine": request.engine}
-        known = self.store.known(caller.owner, idempotency_key, _digest(asked))
+        digest = _digest(asked if webhook is None else {**asked, "webhook": webhook.to_dict()})
+        known = self.store.known(caller.owner, idempotency_key, digest)
         if known is not None:
             return known
+        if webhook is not None:
+            check_target(webhook, self.outbound)
         media = self._media(request, caller.owner)
         decided = self._decide(request, media)
         new = NewJob(
@@ -82,9 +90,10 @@ class Submitter:
             media={key: _facts(info) for key, info in _short_keys(media).items()},
             metadata=request.metadata,
             price_micros=round(decided.price_usd * MICROS),
-            request_hash=_digest(asked),
+            request_hash=digest,
             idempotency_key=idempotency_key,
             priority=priority,
+            webhook=None if webhook is None else webhook.to_dict(),
             spend_limit_micros=caller.spend_limit_micros,
         )
         return self.store.create(new, self.queue.put)
@@ -110,6 +119,7 @@ class Submitter:
             request_hash=_digest(job.request),
             priority=job.priority,
             retry_of=job.id,
+            webhook=job.webhook,
             spend_limit_micros=caller.spend_limit_micros,
         )
         return self.store.create(new, self.queue.put)

@@ -26,8 +26,11 @@ from dbos import DBOS
 
 from happyhorse.db import Database, workers
 from happyhorse.engines.base import Engine
-from happyhorse.jobs.files import BlobStore, UploadStore
-from happyhorse.jobs.pipeline import Pipeline
+from happyhorse.errors import StorageUnavailable
+from happyhorse.jobs.bucket import open_blobs
+from happyhorse.jobs.deliveries import DeliveryStore
+from happyhorse.jobs.files import UploadStore
+from happyhorse.jobs.pipeline import Pipeline, Sign
 from happyhorse.jobs.queue import JobQueue, dbos_config, queue_name
 from happyhorse.jobs.store import JobStore
 
@@ -150,13 +153,17 @@ class Worker:
         *,
         retention_s: float = 0.0,
         grace_s: float = _GRACE_S,
+        sign: Sign | None = None,
+        storage: str | None = None,
     ) -> None:
         self.engine, self.database, self.grace_s = engine, database, grace_s
+        self.sign = sign
         self.name = engine.capabilities.engine
         self.slot = Slot.take(data_dir / "workers")
         self.store = JobStore(database, retention_s=retention_s)
-        self.blobs = BlobStore(data_dir / "files")
+        self.blobs = open_blobs(storage, data_dir)
         self.uploads = UploadStore(database, self.blobs)
+        self.deliveries = DeliveryStore(database)
         self.queue = JobQueue(database)
         self.rows = WorkerStore(database)
         self.watch = Watch()
@@ -168,7 +175,7 @@ class Worker:
         me = self.slot.name
         self.queue.open(self.name)
         self.rows.beat(me, self.name, state="live")
-        Pipeline(self.engine, self.store, self.blobs, self.work, me).register()
+        Pipeline(self.engine, self.store, self.blobs, self.work, me, self.sign).register()
         DBOS(config=dbos_config(self.database, me))
         DBOS.listen_queues([queue_name(self.name)])
         DBOS.launch()
@@ -194,7 +201,7 @@ class Worker:
         """A chore that fails is tried again at its next time; the job in hand must not die of it."""
         try:
             chore()
-        except (sa.exc.SQLAlchemyError, OSError):
+        except (sa.exc.SQLAlchemyError, OSError, StorageUnavailable):
             _log.exception("a chore of the worker failed")
 
     def recover_dead(self, me: str) -> None:
@@ -219,6 +226,7 @@ class Worker:
         while self.store.forget_expired():
             pass
         self.uploads.forget_expired()
+        self.deliveries.forget_old()
         self.blobs.sweep(self.store.blobs_in_use, older_than_s=self.grace_s)
 
 

@@ -41,6 +41,7 @@ class Request(TypedDict):
     max_side: int
     crop: list[int]
     max_seconds: float
+    number: int
     width: int
     height: int
     sample_rate: int

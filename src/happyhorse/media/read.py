@@ -7,6 +7,7 @@ what was wrong, the value seen and what is allowed.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import Literal, cast
@@ -76,6 +77,11 @@ def decode_video(
     return _pixels(_call(path, call, field), field, path)
 
 
+def decode_frame(path: Path, number: int, *, field: str = "video") -> NDArray[np.uint8]:
+    """Return one upright RGB frame (h, w, 3): what is on screen at number / 25 fps; past the end, the last one."""
+    return _pixels(_call(path, Call("frame", number=number), field), field, path)
+
+
 def decode_audio(
     path: Path,
     *,
@@ -89,6 +95,14 @@ def decode_audio(
     reading = _call(path, call, field)
     _check(reading, 4, field, path)
     return np.ascontiguousarray(reading.samples.view("<f4").reshape(reading.shape).T, dtype=np.float32)
+
+
+def read_tags(path: Path, *, field: str = "file") -> dict[str, str]:
+    """Return what a video or sound file says of itself (an MP4's tags, custom names included)."""
+    reading = _call(path, Call("tags"), field)
+    _check(reading, 1, field, path)
+    tags: dict[str, str] = json.loads(reading.samples.tobytes())
+    return tags
 
 
 def _call(path: Path, call: Call, field: str) -> Reading:

@@ -25,7 +25,7 @@ from happyhorse.errors import EngineError, MediaError
 
 MAX_FILE_BYTES = 200_000_000
 _ANSWER_BYTES = 64_000
-_CPU_S = {"probe": 60, "image": 30, "video": 400, "audio": 60}
+_CPU_S = {"probe": 60, "image": 30, "video": 400, "frame": 60, "audio": 60, "tags": 30}
 
 Kind = Literal["", "image", "video", "audio"]
 
@@ -34,11 +34,12 @@ Kind = Literal["", "image", "video", "audio"]
 class Call:
     """What to do with a file; the fields that an operation does not use stay at their defaults."""
 
-    op: Literal["probe", "image", "video", "audio"]
+    op: Literal["probe", "image", "video", "frame", "audio", "tags"]
     kind: Kind = ""
     max_side: int = 0
     crop: tuple[int, ...] = ()
     max_seconds: float = 0.0
+    number: int = 0
     width: int = 0
     height: int = 0
     sample_rate: int = 0

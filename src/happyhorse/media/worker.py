@@ -23,7 +23,9 @@ from happyhorse.media.worker_stream import (
     describe_video,
     open_container,
     picture_stream,
+    read_frame,
     read_sound,
+    read_tags,
     read_video,
 )
 
@@ -58,7 +60,9 @@ OPS: dict[str, Callable[[BinaryIO, bytes, Request, BinaryIO], Answer]] = {
     "probe": probe,
     "image": read_image,
     "video": read_video,
+    "frame": read_frame,
     "audio": read_sound,
+    "tags": read_tags,
 }
 
 

@@ -6,6 +6,7 @@ it open another file or a URL.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import BinaryIO
@@ -164,8 +165,10 @@ def rgb_upright(frame: av.VideoFrame, width: int, height: int) -> np.ndarray:
     return np.ascontiguousarray(np.rot90(rgb, round(frame.rotation / 90)))
 
 
-def read_video(file: BinaryIO, head: bytes, request: Request, out: BinaryIO) -> Answer:
-    """Write RGB frames on a constant FPS clock: each output frame is what is on screen in the middle of its time."""
+def _pictures(
+    file: BinaryIO, head: bytes
+) -> tuple[av.container.InputContainer, av.video.stream.VideoStream, str]:
+    """Open a video, check that its pictures may be decoded, and name their codec."""
     container = open_container(file, head, "video")
     stream = picture_stream(container)
     if stream is None:
@@ -173,6 +176,12 @@ def read_video(file: BinaryIO, head: bytes, request: Request, out: BinaryIO) -> 
         raise Refused(f"has no video stream (found: {found})")
     codec = check_codec(stream, VIDEO_CODECS)
     check_pixels(stream)
+    return container, stream, codec
+
+
+def read_video(file: BinaryIO, head: bytes, request: Request, out: BinaryIO) -> Answer:
+    """Write RGB frames on a constant FPS clock: each output frame is what is on screen in the middle of its time."""
+    container, stream, codec = _pictures(file, head)
     limit = max(1, round(request["max_seconds"] * FPS))
     answer = Answer("video", container_name(container), codec, fps=FPS, num_frames=0)
     start, end, shown = None, 0.0, None
@@ -197,6 +206,25 @@ def read_video(file: BinaryIO, head: bytes, request: Request, out: BinaryIO) -> 
     answer.has_audio = bool(container.streams.audio)
     answer.shape = (answer.num_frames, answer.height, answer.width, 3)
     return answer
+
+
+def read_frame(file: BinaryIO, head: bytes, request: Request, out: BinaryIO) -> Answer:
+    """Write one RGB frame by its number on the FPS clock, without decoding what lies before its key frame."""
+    container, stream, codec = _pictures(file, head)
+    zero = seconds(stream.start_time, stream.time_base)
+    wanted = zero + (request["number"] + 0.5) / FPS
+    if stream.time_base is not None:
+        container.seek(int((wanted - 0.5 / FPS) / stream.time_base), stream=stream)
+    shown = None
+    for frame in shown_frames(container, stream):
+        if shown is not None and seconds(frame.pts, stream.time_base) > wanted:
+            break
+        shown = frame
+    if shown is None:
+        raise Refused(f"has no frame that can be decoded as {codec}")
+    width, height = _at_most(*upright_size(shown, stream.sample_aspect_ratio))
+    out.write(rgb_upright(shown, width, height).tobytes())
+    return Answer("video", container_name(container), codec, width, height, shape=(height, width, 3))
 
 
 def _at_most(width: int, height: int, most_px: int = 1920 * 1088) -> tuple[int, int]:
@@ -277,6 +305,14 @@ def read_sound(file: BinaryIO, head: bytes, request: Request, out: BinaryIO) -> 
     answer.duration_s = count / rate
     answer.shape = (count, channels)
     return answer
+
+
+def read_tags(file: BinaryIO, head: bytes, request: Request, out: BinaryIO) -> Answer:
+    """Write the container's tags as a JSON object of texts."""
+    container = open_container(file, head, request["kind"])
+    text = json.dumps(dict(container.metadata)).encode()
+    out.write(text)
+    return Answer(format=container_name(container), shape=(len(text),))
 
 
 def check_riff(head: bytes, size: int) -> None:

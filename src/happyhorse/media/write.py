@@ -43,16 +43,17 @@ def encode(
     size: tuple[int, int],
     audio: NDArray[np.float32] | None,
     metadata: Mapping[str, str],
+    as_is: bool = False,
 ) -> int:
     """Write frames, RGB (h, w, 3) at FPS and of exactly `size` (width, height), to `path`; return how many there were.
 
     `audio` is (1 or 2, n) at SAMPLE_RATE; it is brought to -16 LUFS, cut or filled with silence to the length of the
-    picture. None makes a file without a sound stream. `metadata` becomes MP4 tags, custom names allowed. Whatever
+    picture. None makes a file without a sound stream. With `as_is` stereo keeps its loudness: a user's own track. `metadata` becomes MP4 tags, custom names allowed. Whatever
     stops the writing (an error of the iterator, Ctrl-C, a full disk) leaves an older file at `path` as it was.
 
     Raises: MediaError (field "output") when the folder cannot be written to, EngineError when the disk is full.
     """
-    sound = None if audio is None else master(audio)
+    sound = audio if audio is None or as_is else master(audio)
     with placed(path) as temporary, _mp4(temporary, metadata) as container:
         picture = _Picture(container, size)
         track = _Sound(container, sound) if sound is not None else None

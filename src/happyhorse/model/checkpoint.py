@@ -1,6 +1,6 @@
 """Weights on disk. One safetensors file carries its ModelConfig, sampler settings and notes: loading needs a path only.
 
-Also reads the published 15 B weights, which carry nothing and come in shards. Stored forms of our own files: as they are,
+The published 15 B weights carry nothing and come in shards: layouts.py. Stored forms of our own files: as they are,
 "bf16", or "int8": rows of matrices as int8 with one bf16 scale each, half the size again; both are restored to float32.
 """
 
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from happyhorse.errors import WeightsMissing
 from happyhorse.model.config import ModelConfig
 from happyhorse.model.sampler import Guidance, SamplerSettings
-from happyhorse.model.transformer import GroupedLinear, Transformer
+from happyhorse.model.transformer import Transformer
 
 FORMAT = "happyhorse-1"
 SCALE_SUFFIX = ".scale"
@@ -65,25 +65,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
     model = _empty(config)
     fill(model, load_tensors(path), origin=str(path))
     return Checkpoint(model.eval(), sampler, notes)
-
-
-def load_published(path: Path, config: ModelConfig) -> Transformer:
-    """Read published weights: one .safetensors file, or a folder with one file or with shards and their index.
-
-    Every key and shape must be as `config` says, no more and no less. Block linears become bf16, the rest float32,
-    whatever the files store: two of the four published models are all-float32. Source: specs/model.md 1.2, 7.
-    Raises: WeightsMissing naming the first tensor that is absent, unknown, of another shape or not finite.
-    """
-    model = _empty(config)
-    matrices = {
-        f"{name}.weight" for name, module in model.named_modules() if isinstance(module, GroupedLinear)
-    }
-    tensors: dict[str, Tensor] = {}
-    for shard in _files_of(path):
-        for name, tensor in _read(shard):
-            tensors[name] = tensor.to(torch.bfloat16 if name in matrices else torch.float32)
-    fill(model, tensors, origin=str(path))
-    return model.eval()
 
 
 def fill(model: nn.Module, tensors: Mapping[str, Tensor], *, origin: str) -> None:
@@ -203,21 +184,3 @@ def _read(path: Path) -> Iterator[tuple[str, Tensor]]:
     with safe_open(path, framework="pt") as opened:
         for name in opened.keys():  # noqa: SIM118 - safe_open is no mapping
             yield name, opened.get_tensor(name)
-
-
-def _files_of(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    indexes = sorted(path.glob("*.safetensors.index.json"))
-    if len(indexes) == 1:
-        try:
-            shards = set(json.loads(indexes[0].read_text())["weight_map"].values())
-        except (ValueError, KeyError, AttributeError) as err:
-            raise WeightsMissing(f"{indexes[0]} is not a shard index: {err}") from err
-        return [path / name for name in sorted(shards)]
-    files = sorted(path.glob("*.safetensors"))
-    if len(files) != 1:
-        raise WeightsMissing(
-            f"{path} has {len(files)} safetensors files and {len(indexes)} indexes; one is needed"
-        )
-    return files

@@ -1,89 +1,27 @@
-"""Holds our network and samplers against golden vectors: what `happyhorse verify goldens DIR` runs.
+"""Holds our network, samplers and codecs against golden vectors: what `happyhorse verify goldens DIR` runs."""
 
-A golden file holds the inputs and outputs of one run of a published-architecture network with random weights; its JSON
-`config` says everything else. Nothing is assumed here that the file can say. Format: the README beside the files.
-
-    dit_*       one forward: packed rows, coords, rotary phases, traces of every layer, velocities
-    sampler_*   one trajectory: every step's input, velocity and result
-    schedules   noise levels, and the preparation of super-resolution
-"""
-
-import json
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-import torch.nn.functional as F
-from jaxtyping import Float
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from happyhorse.errors import HappyHorseError, Unsupported
+from happyhorse.model import goldens_codecs, goldens_network
+from happyhorse.model.extras import installed
+from happyhorse.model.goldens import Case, Check, Problem
 
-from happyhorse.errors import HappyHorseError, Unsupported, WeightsMissing
-from happyhorse.model.checkpoint import fill, read_metadata
-from happyhorse.model.config import ModelConfig
-from happyhorse.model.pack import Latents, PackedSequence, pack
-from happyhorse.model.reference import window_mask
-from happyhorse.model.rope import coords_of
-from happyhorse.model.sampler import (
-    Guidance,
-    SamplerSettings,
-    Step,
-    Velocity,
-    denoise_steps,
-    sigmas_of,
-    timestep_of,
-    with_first_frame,
-)
-from happyhorse.model.superres import add_noise, alpha_table, mix_audio, upsample
-from happyhorse.model.transformer import Transformer, cast_block_linears
-from happyhorse.shapes import LatentShape
+Runner = Callable[[Case], Iterator[Check]]
 
-POLICIES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-"""Dtype of the block linears and of attention; "bf16" is the published policy."""
-
-
-@dataclass(frozen=True)
-class Limit:
-    """Largest allowed absolute errors, for outputs with a standard deviation about 1; wider outputs scale them."""
-
-    maximum: float
-    mean: float
-
-
-# Source: the README beside the golden files. The bf16 trajectories of two right implementations differ by up to 0.5.
-EXACT = Limit(0.0, 0.0)
-TABLE = Limit(1e-6, 1e-6)
-FORWARD = {"fp32": Limit(1e-4, 1e-5), "bf16": Limit(0.08, 0.012)}
-TRAJECTORY = Limit(2e-4, 2e-5)
-GUIDED_TRAJECTORY = Limit(1e-3, 1e-4)
-DRIFT = Limit(2.0, 0.25)
-
-
-@dataclass(frozen=True)
-class Check:
-    """One output against its golden. `informative` limits only catch nonsense."""
-
-    case: str
-    output: str
-    max_error: float
-    mean_error: float
-    limit: Limit
-    informative: bool = False
-
-    @property
-    def passed(self) -> bool:
-        """Whether both errors are within the limit; not-a-number is not."""
-        return self.max_error <= self.limit.maximum and self.mean_error <= self.limit.mean
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why a case could not be run. Counts as a failure."""
-
-    case: str
-    reason: str
+_RUNNERS: dict[str, Runner] = {
+    "dit_": goldens_network.check_forward,
+    "sampler_": goldens_network.check_trajectory,
+    "schedules": goldens_network.check_schedules,
+    "turbo_vae": goldens_codecs.check_turbo_vae,
+    "wan22_vae": goldens_codecs.check_wan_vae,
+    "oobleck": goldens_codecs.check_oobleck,
+    "misc_": goldens_codecs.check_processing,
+}
+"""First letters of a file's name -> what is run on it."""
+_NEED_DIFFUSERS = ("wan22_vae", "oobleck")
 
 
 @dataclass(frozen=True)
@@ -106,334 +44,47 @@ class Report:
 
 def verify_goldens(folder: Path, on_result: Callable[[Check | Problem], None] | None = None) -> Report:
     """Run every case in a folder, in float32 and in the published dtype policy; call `on_result` as results arrive."""
-    checks: list[Check] = []
-    problems: list[Problem] = []
+    results: list[Check | Problem] = []
     not_covered: list[str] = []
     weights_used: set[str] = set()
-    paths = sorted(folder.glob("*.safetensors"))
-    for path in paths:
+    unknown: list[Path] = []
+    for path in sorted(folder.glob("*.safetensors")):
         run = _runner_of(path.stem)
         if run is None:
+            unknown.append(path)
             continue
-        try:
-            case = Case.read(path)
-            weights_used.add(case.weights)
-            found = 0
-            for check in run(case):
-                checks.append(check)
-                found += 1
-                if on_result is not None:
-                    on_result(check)
-            if not found:
-                raise Unsupported("it holds nothing to compare")
-            not_covered.extend(f"{path.stem}: {name}" for name in sorted(case.tensors.keys() - case.used))
-        except (HappyHorseError, ValueError, RuntimeError) as err:
-            problems.append(Problem(path.stem, str(err)))
+        if path.stem.startswith(_NEED_DIFFUSERS) and not installed("diffusers"):
+            not_covered.append(f"{path.name} (needs diffusers: pip install 'happyhorse[gpu]')")
+            continue
+        for result in _run_case(path, run, weights_used, not_covered):
+            results.append(result)
             if on_result is not None:
-                on_result(problems[-1])
-    others = [p.name for p in paths if _runner_of(p.stem) is None and p.stem not in weights_used]
-    return Report(tuple(checks), tuple(problems), (*others, *not_covered))
+                on_result(result)
+    return Report(
+        tuple(result for result in results if isinstance(result, Check)),
+        tuple(result for result in results if isinstance(result, Problem)),
+        (*(path.name for path in unknown if path.stem not in weights_used), *not_covered),
+    )
 
 
-@dataclass(frozen=True)
-class Case:
-    """One golden file. Remembers which tensors were read, to name those that were not."""
-
-    name: str
-    folder: Path
-    settings: Mapping[str, object]
-    tensors: Mapping[str, Tensor]
-    used: set[str]
-
-    @classmethod
-    def read(cls, path: Path) -> "Case":
-        """Raises: WeightsMissing if the file is damaged or does not describe itself."""
-        try:
-            settings = json.loads(read_metadata(path)["config"])
-        except (KeyError, ValueError) as err:
-            raise WeightsMissing(f"{path.name} has no JSON under the metadata key 'config'") from err
-        if not isinstance(settings, dict):
-            raise WeightsMissing(f"the config of {path.name} is not a JSON object")
-        return cls(path.stem, path.parent, settings, load_file(path), set())
-
-    @property
-    def weights(self) -> str:
-        """The stem of the weight file beside this one."""
-        return Path(str(self.settings.get("weights", ""))).name
-
-    def __contains__(self, name: str) -> bool:
-        return name in self.tensors
-
-    def __getitem__(self, name: str) -> Tensor:
-        if name not in self.tensors:
-            raise Unsupported(f"the file lacks the tensor {name}")
-        self.used.add(name)
-        if not bool(self.tensors[name].isfinite().all()):
-            raise Unsupported(f"{name} contains values that are not finite")
-        return self.tensors[name]
-
-    def optional(self, name: str) -> Tensor | None:
-        return self[name] if name in self.tensors else None
-
-    def text(self, prefix: str = "") -> Float[Tensor, "b n c"]:
-        """Return the valid rows of the prompt features; what follows them must be zero."""
-        rows, count = self[f"{prefix}text_feat"], int(self[f"{prefix}text_len"])
-        if not 0 <= count <= rows.shape[1] or bool((rows[:, count:] != 0).any()):
-            raise Unsupported(f"{prefix}text_feat has values outside its {count} valid rows")
-        return rows[:, :count]
-
-    def compare(
-        self, output: str, ours: Tensor, limit: Limit, *, informative: bool = False
-    ) -> Iterator[Check]:
-        """Yield the comparison with one recorded tensor, or nothing where the file does not have it."""
-        if output not in self:
-            return
-        golden = self[output]
-        if golden.shape != ours.shape:
-            raise Unsupported(f"{output} has the shape {tuple(golden.shape)}; ours has {tuple(ours.shape)}")
-        golden = golden.double()
-        error = (ours.double() - golden).abs()
-        width = max(1.0, float(golden.std())) if golden.numel() > 1 else 1.0
-        scaled = Limit(limit.maximum * width, limit.mean * width)
-        yield Check(self.name, output, float(error.max()), float(error.mean()), scaled, informative)
-
-
-def config_of(settings: Mapping[str, object]) -> ModelConfig:
-    """Read a ModelConfig from a golden's description. Raises: Unsupported for features that no published model has."""
-    arch = settings.get("arch")
-    if not isinstance(arch, dict):
-        raise Unsupported("the config has no 'arch'")
-    fixed = {"enable_attn_gating": True, "activation_type": "swiglu7", "post_norm_layers": []}
-    for name, only in fixed.items():
-        if arch.get(name, only) != only:
-            raise Unsupported(f"{name} is {arch[name]!r}; only {only!r} is supported")
+def _run_case(
+    path: Path, run: Runner, weights_used: set[str], not_covered: list[str]
+) -> Iterator[Check | Problem]:
     try:
-        hidden, head_dim = int(arch["hidden_size"]), int(arch["head_dim"])
-        return ModelConfig(
-            num_layers=int(arch["num_layers"]),
-            hidden=hidden,
-            head_dim=head_dim,
-            num_heads=int(arch.get("num_heads_q", hidden // head_dim)),
-            num_kv_heads=int(arch["num_heads_kv"] if "num_heads_kv" in arch else arch["num_query_groups"]),
-            video_channels=int(arch["video_in_channels"]),
-            audio_channels=int(arch["audio_in_channels"]),
-            text_channels=int(arch["text_in_channels"]),
-            modality_layers=tuple(arch["mm_layers"]),
-            gelu7_layers=tuple(arch["gelu7_layers"]),
-            windowed_layers=tuple(arch.get("local_attn_layers", ())),
-            frame_receptive_field=int(str(settings.get("frame_receptive_field", 11))),
-            coords_style="v1" if settings.get("coords_style", "v2") == "v1" else "v2",
-        )
-    except (KeyError, TypeError) as err:
-        raise Unsupported(f"the 'arch' of the config is incomplete: {err}") from err
+        case = Case.read(path)
+        weights_used.add(case.weights)
+        found = 0
+        for check in run(case):
+            found += 1
+            yield check
+        if not found:
+            raise Unsupported("it holds nothing to compare")
+        not_covered.extend(f"{path.stem}: {name}" for name in sorted(case.tensors.keys() - case.used))
+    except (HappyHorseError, ValueError, RuntimeError) as err:
+        yield Problem(path.stem, str(err))
 
 
-def load_model(case: Case, dtype: torch.dtype) -> Transformer:
-    """Build the case's network with the weights beside it; block linears in `dtype`, the rest float32."""
-    path = case.folder / f"{case.weights}.safetensors"
-    read_metadata(path)
-    model = Transformer(config_of(case.settings))
-    fill(model, {name: tensor.float() for name, tensor in load_file(path).items()}, origin=path.name)
-    cast_block_linears(model, dtype)
-    return model.eval()
-
-
-def _runner_of(stem: str) -> Callable[[Case], Iterator[Check]] | None:
+def _runner_of(stem: str) -> Runner | None:
     if stem.endswith("_weights"):
         return None
-    runners = {"dit_": _check_forward, "sampler_": _check_trajectory, "schedules": _check_schedules}
-    return next((run for prefix, run in runners.items() if stem.startswith(prefix)), None)
-
-
-def _check_forward(case: Case) -> Iterator[Check]:
-    video, audio, text = case["video_latent"], case["audio_latent"], case.text()
-    if "video_latent_before_injection" in case:
-        injected = with_first_frame(case["video_latent_before_injection"], case["image_latent"])
-        yield from case.compare("video_latent", injected, EXACT)
-    if "audio_len" in case:
-        yield from case.compare("audio_len", torch.tensor(audio.shape[1]), EXACT)
-    sequence = pack(config_of(case.settings), video=video, audio=audio, text=text)
-    yield from _check_sequence(case, sequence)
-    for policy, dtype in POLICIES.items():
-        model = load_model(case, dtype)
-        traces: dict[str, Tensor] = {}
-        _record(model, traces)
-        with torch.inference_mode():
-            velocity = model(sequence)
-        if policy == "fp32" and "rope" in case:
-            sin, cos = model.adapter.rope(sequence.positions)
-            yield from case.compare("rope", torch.cat([sin, cos], dim=-1)[0], TABLE)
-        for name, rows in traces.items():
-            yield from case.compare(f"trace_{policy}.{name}", rows[0], FORWARD[policy])
-        if f"raw_out_{policy}" in case:
-            raw = _side_by_side(
-                [traces["video_rows"], traces["audio_rows"], torch.zeros_like(text)],
-                case[f"raw_out_{policy}"],
-            )
-            yield from case.compare(f"raw_out_{policy}", raw, FORWARD[policy])
-        yield from case.compare(f"out_video_{policy}", velocity.video, FORWARD[policy])
-        yield from case.compare(f"out_audio_{policy}", velocity.audio, FORWARD[policy])
-
-
-def _check_sequence(case: Case, sequence: PackedSequence) -> Iterator[Check]:
-    config = config_of(case.settings)
-    _, num_audio, num_text = sequence.sizes
-    coords = coords_of(sequence.grid, num_audio=num_audio, num_text=num_text, style=config.coords_style)
-    yield from case.compare("coords", coords, TABLE)
-    modality = torch.repeat_interleave(torch.arange(3), torch.tensor(sequence.sizes))
-    yield from case.compare("modality", modality, EXACT)
-    if "packed_tokens" in case:
-        rows = _side_by_side([sequence.video, sequence.audio, sequence.text], case["packed_tokens"])
-        yield from case.compare("packed_tokens", rows, EXACT)
-    if "local_q_ranges" in case:
-        ours = window_mask(sequence.grid, num_rows=len(modality), window=config.frame_receptive_field)
-        golden = torch.zeros_like(ours)
-        for (q0, q1), (k0, k1) in zip(
-            case["local_q_ranges"].tolist(), case["local_k_ranges"].tolist(), strict=True
-        ):
-            golden[q0:q1, k0:k1] = True
-        differing = (ours != golden).double()
-        yield Check(case.name, "local ranges", float(differing.max()), float(differing.mean()), EXACT)
-
-
-def _side_by_side(parts: list[Tensor], golden: Tensor) -> Float[Tensor, "n c"]:
-    """Stack rows of several widths, zero-padded to the golden's width; text has no rows in an output."""
-    width = golden.shape[-1]
-    return torch.cat(
-        [F.pad(part[0].float(), (0, max(0, width - part.shape[-1])))[:, :width] for part in parts]
-    )
-
-
-def _record(model: Transformer, traces: dict[str, Tensor]) -> None:
-    """Let the model write what passes between its parts into `traces`, under the names of the golden files."""
-    watched: dict[str, nn.Module] = {
-        "adapter_out": model.adapter,
-        "video_rows": model.final_linear_video,
-        "audio_rows": model.final_linear_audio,
-    }
-    for i in range(model.config.num_layers):
-        for trace, part in (("out", ""), ("attn_out", ".attention"), ("mlp_out", ".mlp")):
-            watched[f"layer{i}.{trace}"] = model.get_submodule(f"block.layers.{i}{part}")
-    for name, module in watched.items():
-
-        def keep(_module: nn.Module, _args: object, output: Tensor, name: str = name) -> None:
-            traces[name] = output.float()
-
-        module.register_forward_hook(keep)
-
-
-def _check_trajectory(case: Case) -> Iterator[Check]:
-    settings, update_audio = sampler_of(case)
-    sigmas = sigmas_of(settings.num_steps, shift=settings.shift)
-    yield from case.compare("sigmas", torch.tensor(sigmas), TABLE)
-    yield from case.compare("timesteps", torch.tensor([timestep_of(s) for s in sigmas[:-1]]), EXACT)
-    exact = TRAJECTORY if settings.guidance is None else GUIDED_TRAJECTORY
-    for policy, dtype in POLICIES.items():
-        informative = policy == "bf16"
-        limit = DRIFT if informative else exact
-        passes: dict[str, Latents] = {}
-        for step in trajectory(
-            case, load_model(case, dtype), settings, update_audio=update_audio, passes=passes
-        ):
-            name = f"step{step.index}"
-            if not informative:
-                yield from case.compare(f"{name}.video_model_input", step.seen.video, limit)
-                yield from case.compare(f"{name}.v_video", step.velocity.video, limit)
-                yield from case.compare(f"{name}.v_audio", _audio_velocity(case, step, passes), limit)
-            yield from case.compare(
-                f"{name}.video_after_{policy}", step.after.video, limit, informative=informative
-            )
-            yield from case.compare(
-                f"{name}.audio_after_{policy}", step.after.audio, limit, informative=informative
-            )
-        final = Latents(with_first_frame(step.after.video, case.optional("image_latent")), step.after.audio)
-        yield from case.compare(f"final_video_{policy}", final.video, limit, informative=informative)
-        yield from case.compare(f"final_audio_{policy}", final.audio, limit, informative=informative)
-
-
-def sampler_of(case: Case) -> tuple[SamplerSettings, bool]:
-    """Return how a trajectory was run, and whether its sound moved."""
-    given = case.settings.get("sampler")
-    if not isinstance(given, dict):
-        raise Unsupported("the config has no 'sampler'")
-    kind, shift = given.get("kind"), given.get("shift", case.settings.get("shift", 5.0))
-    if kind not in ("unipc", "renoise", "euler"):
-        raise Unsupported(f"the sampler kind is {kind!r}; 'unipc', 'renoise' and 'euler' are supported")
-    try:
-        scales = given.get("guidance")
-        known = None if scales is None else {k: v for k, v in scales.items() if v is not None}
-        guidance = None if known is None else Guidance(**known)
-        settings = SamplerSettings(kind, int(given["steps"]), float(shift), guidance)
-    except (KeyError, TypeError, AttributeError) as err:
-        raise Unsupported(f"the 'sampler' of the config cannot be read: {err}") from err
-    return settings, bool(given.get("audio_update", True))
-
-
-def trajectory(
-    case: Case,
-    model: Transformer,
-    settings: SamplerSettings,
-    *,
-    update_audio: bool,
-    passes: dict[str, Latents],
-) -> Iterator[Step]:
-    """Run a case's sampler, fed with its recorded noise; `passes` receives what each pass of the network returned."""
-
-    def velocity_for(prefix: str) -> Velocity:
-        text = case.text(prefix)
-
-        def velocity(latents: Latents) -> Latents:
-            sequence = pack(model.config, video=latents.video, audio=latents.audio, text=text)
-            with torch.inference_mode():
-                passes[prefix] = model(sequence)
-            return passes[prefix]
-
-        return velocity
-
-    streams = ("video", "audio") if update_audio else ("video",)
-    names = iter([f"step{i}.noise_{stream}" for i in range(settings.num_steps) for stream in streams])
-    return denoise_steps(
-        velocity_for(""),
-        Latents(case["video_latent_init"], case["audio_latent_init"]),
-        settings=settings,
-        unconditional=None if settings.guidance is None else velocity_for("null_"),
-        first_frame=case.optional("image_latent"),
-        update_audio=update_audio,
-        noise=lambda _like: case[next(names)],
-    )
-
-
-def _audio_velocity(case: Case, step: Step, passes: Mapping[str, Latents]) -> Tensor:
-    """Return our velocity of the sound.
-
-    Where two passes are made but the file gives no scale for the sound (super-resolution, whose sound stands still),
-    any combination of the two that the recorded one lies on is as good as another.
-    """
-    name = f"step{step.index}.v_audio"
-    guided = case.settings["sampler"]
-    stated = isinstance(guided, dict) and (guided["guidance"] or {}).get("audio") is not None
-    if name not in case or "null_" not in passes or stated:
-        return step.velocity.audio
-    base, change = passes["null_"].audio, passes[""].audio - passes["null_"].audio
-    scale = ((case[name] - base) * change).sum() / change.square().sum()
-    return base + scale * change
-
-
-def _check_schedules(case: Case) -> Iterator[Check]:
-    shift = float(str(case.settings.get("shift", 5.0)))
-    for name in sorted(case.tensors):
-        if found := re.fullmatch(r"(sigmas|timesteps)_(\d+)", name):
-            sigmas = sigmas_of(int(found[2]), shift=shift)
-            times = [timestep_of(sigma) for sigma in sigmas[:-1]]
-            yield from case.compare(name, torch.tensor(sigmas if found[1] == "sigmas" else times), TABLE)
-    yield from case.compare("sr_alpha_table", torch.tensor(alpha_table()), TABLE)
-    if "sr_upsampled" in case:
-        grid = LatentShape(*case["sr_upsampled"].shape[2:])
-        yield from case.compare("sr_upsampled", upsample(case["sr_low_latent"], grid=grid), FORWARD["fp32"])
-    if "sr_noised" in case:
-        value = int(str(case.settings.get("noise_value", 220)))
-        noised = add_noise(case["sr_upsampled"], case["sr_noise"], value=value)
-        yield from case.compare("sr_noised", noised, FORWARD["fp32"])
-    if "sr_audio_mixed" in case:
-        mixed = mix_audio(case["sr_audio"], case["sr_audio_noise"])
-        yield from case.compare("sr_audio_mixed", mixed, FORWARD["fp32"])
+    return next((run for prefix, run in _RUNNERS.items() if stem.startswith(prefix)), None)

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001  the punctuation of seven languages is meant
 """Prose without labels: cut into clauses, each clause given to the part that its words speak of.
 
 A clause about camera, sound or style goes there as a whole. What is left tells who does what where, and is cut by the grammar of
@@ -16,6 +15,7 @@ from happyhorse.prompt.grammar import (
     CONJUNCTIONS,
     COUNTS,
     DETERMINERS,
+    GENITIVES,
     JOINS,
     MAX_CLAUSE,
     NOT_VERB_AFTER,
@@ -27,33 +27,25 @@ from happyhorse.prompt.grammar import (
     THEMES,
     Piece,
     Tokens,
-    chinese,
-    japanese,
-    korean,
+    is_adverb,
+    is_relative,
     theme_of,
     verb_at,
     weight_of,
     with_places,
 )
+from happyhorse.prompt.grammar_cjk import chinese, japanese, korean
 from happyhorse.prompt.lexicon import Part
+from happyhorse.prompt.sentences import sentences_of
 from happyhorse.prompt.tokens import Token, tokens_of
 from happyhorse.prompt.types import Span
 from happyhorse.request import Language
-
-_TIMECODE = re.compile(
-    r"[\[【(]?\s?\d{1,2}(?::\d{2})?\s?[-–~]\s?\d{1,2}(?::\d{2})?\s?(?:seconds|sec|s|秒|초)?\s?[\]】)]\s?[:：]?"
-    r"|\d{1,2}\s?[-–~]\s?\d{1,2}\s?(?:seconds|sec|s|秒|초)\s?[:：]?",
-    re.IGNORECASE,
-)
-_STOPS = re.compile(
-    r"[.!?…]+(?=[\s\ufffc_*)\]]|$)|[.!?](?=[^\W\d_])|[。！？；\n]+|;|(?P<soft>,(?!\d)|，|、|\s[—–>]\s|—|:(?=\s)|：)"
-)
 
 
 def prose_spans(text: str, directions: str, start: int, end: int, language: Language) -> list[Span]:
     """The parts of directions[start:end]; `directions` is the text with quotations blanked."""
     reader = _Reader(directions, language, start, end)
-    for sentence in _sentences(directions, start, end, language):
+    for sentence in sentences_of(directions, start, end, language):
         reader.read(sentence)
     return [Span(part, *_trimmed(text, first, last)) for part, first, last in reader.pieces if part]
 
@@ -61,7 +53,7 @@ def prose_spans(text: str, directions: str, start: int, end: int, language: Lang
 def edit_spans(directions: str, language: Language) -> list[Span]:
     """An instruction to change a clip: action, but for clauses that change what is heard."""
     spans: list[Span] = []
-    for sentence in _sentences(directions, 0, len(directions), language):
+    for sentence in sentences_of(directions, 0, len(directions), language):
         for start, end in sentence:
             tokens = tokens_of(directions, language, start, end)
             said = any(token.kind == "quote" for token in tokens)
@@ -74,32 +66,6 @@ def edit_spans(directions: str, language: Language) -> list[Span]:
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     piece = text[start:end]
     return start + len(piece) - len(piece.lstrip()), max(start, end - len(piece) + len(piece.rstrip()))
-
-
-def _sentences(directions: str, start: int, end: int, language: Language) -> Iterator[list[tuple[int, int]]]:
-    """Each sentence as its clauses."""
-    clauses: list[tuple[int, int]] = []
-    position = start
-    codes = {match.start(): match.end() for match in _TIMECODE.finditer(directions, start, end)}
-    marks = sorted(
-        [(match.start(), match.end(), match["soft"]) for match in _STOPS.finditer(directions, start, end)]
-        + [(first, last, None) for first, last in codes.items()]
-    )
-    for first, last, soft in marks:
-        if first < position or (soft == "、" and language != "ja"):
-            continue
-        if (
-            soft
-            and ":" in soft.replace("：", ":")
-            and directions[last : last + 2].strip()[:1] in ("", "\ufffc")
-        ):
-            continue
-        clauses.append((position, first if first in codes else last))
-        position = last
-        if soft is None:
-            yield clauses
-            clauses = []
-    yield [*clauses, (position, end)]
 
 
 _SUBORDINATES = frozenset({"wobei", "während", "indem", "pendant", "tandis"})
@@ -136,15 +102,19 @@ class _Reader:
 
     def _in_sentence(self, tokens: list[Token]) -> list[Piece]:
         """A clause in the light of those before it in its sentence."""
+        known = self.has_subject
         pieces = self._clause(tokens)
-        if not self.parts or any(token.kind == "quote" for token in tokens):
+        if any(token.kind == "quote" for token in tokens):
             return pieces
-        carried = self._carried(tokens, pieces)
+        carried = self._carried(tokens, pieces) if self.sentence else None
         if carried:
             return [(carried, tokens[0].start, tokens[-1].end)]
-        own = self.language == "ja" and any(token.text in ("は", "も") for token in tokens)
-        if own or not {"subject", "action"} <= self.parts or pieces[0][0] != "subject" or len(pieces) == 1:
+        if len(pieces) == 1:
             return pieces
+        own = self.language == "ja" and any(token.text in ("は", "も") for token in tokens)
+        is_second = {"subject", "action"} <= self.parts or (known and tokens[0].text in JOINS)
+        if own or not is_second or pieces[0][0] != "subject":
+            return [(self._later(piece), *piece[1:]) for piece in pieces] if known else pieces
         (_, start, end), following = pieces[0], pieces[1]
         if following[0] == "action":
             return [("action", start, following[2]), *pieces[2:]]
@@ -153,6 +123,8 @@ class _Reader:
     def _carried(self, tokens: Tokens, pieces: list[Piece]) -> Part | None:
         """The part that a clause takes over from the one before it."""
         theme, last = theme_of(tokens), self.sentence[-1][0]
+        if theme is None and is_relative(tokens, self.language):
+            return last
         if last == "camera":
             goes_on = theme != "audio" and (self.has_subject or self.spaced) and self._goes_on(tokens)
             told = any(token.kind in ("style", "audio", "environment") for token in tokens)
@@ -290,7 +262,8 @@ class _Reader:
 
     def _leads(self, tokens: Tokens, theme: Part, verb: int) -> bool:
         """Whether the theme governs a clause that has a verb: it comes first, or there is nothing else."""
-        first = next(index for index, token in enumerate(tokens) if token.kind == theme and token.weight >= 2)
+        own = [index for index, token in enumerate(tokens) if token.kind == theme]
+        first = next((index for index in own if tokens[index].weight >= 2), own[0])
         weight = weight_of(tokens, theme)
         if theme == "camera":
             return first <= verb or weight >= 3
@@ -302,6 +275,8 @@ class _Reader:
         """Where the subject begins in "a slow shot of a baker"."""
         for index in range(1, len(tokens) - 1):
             if tokens[index].text not in PICTURE_OF or tokens[index + 1].text not in COUNTS:
+                continue
+            if tokens[index].text == "of" and verb_at(tokens[:index], self.language) is not None:
                 continue
             picture = tokens[index].text == "of" and any(t.text in PICTURES for t in tokens[:index])
             if theme is None and not picture:
@@ -338,42 +313,56 @@ class _Reader:
 
     def _core(self, tokens: Tokens, verb: int | None) -> list[Piece]:
         cut = {"zh": chinese, "yue": chinese, "ja": japanese, "ko": korean}.get(self.language)
-        pieces = cut(tokens, self.has_subject) if cut else self._core_spaced(tokens, verb or 0)
+        pieces = self._core_spaced(tokens, verb or 0) if cut is None else cut(tokens, self.has_subject)
         self.has_subject = self.has_subject or any(part == "subject" for part, _, _ in pieces)
         return pieces
 
+    def _later(self, piece: Piece) -> Part | None:
+        """A thing in the place of a second subject is part of what happens: "the envelope turns into a fish"."""
+        part, start, end = piece
+        acts = re.search(words.ANIMATE, self.directions[start:end], re.IGNORECASE)
+        return "action" if part == "subject" and not acts else part
+
     def _core_spaced(self, tokens: Tokens, verb: int) -> list[Piece]:
-        subject, action = tokens[:verb], tokens[verb:]
-        found: list[Piece] = []
-        if subject:
-            while subject and (subject[0].text in JOINS or not subject[0].text[0].isalnum()):
-                subject = subject[1:]
-        if subject:
-            if subject[0].text in PREPOSITIONS and any(t.kind == "environment" for t in subject):
-                own = self._after_place(subject)
-                if own:
-                    found.append(("environment", subject[0].start, subject[own - 1].end))
-                    found.append(("subject", subject[own].start, subject[-1].end))
-                    return found + list(with_places("action", action))
-                found.append(("environment", subject[0].start, subject[-1].end))
-                inverted = self._inverted(action)
-                if inverted:
-                    return found + inverted
-            elif self.has_subject and (
-                (len(subject) <= 3 and subject[0].text in PRONOUNS)
-                or subject[0].text in POSSESSIVES
-                or all(token.text.endswith("ly") for token in subject)
-            ):
-                action = tokens
-            elif subject[-1].kind == "environment" and self.has_subject:
-                return [("environment", tokens[0].start, tokens[-1].end)]
-            elif subject[-1].text in NOT_VERB_AFTER or subject[0].text in PREPOSITIONS:
-                action = tokens
-            else:
-                found += with_places("subject", subject)
-        found += with_places("action", action)
+        while self.language == "en" and verb > 1 and is_adverb(tokens[verb - 1]):
+            verb -= 1
+        begin = next((i for i, t in enumerate(tokens[:verb]) if _is_word(t) and t.text not in JOINS), verb)
+        subject, action = tokens[begin:verb], tokens[verb:]
+        placed = any(token.kind == "environment" for token in subject)
+        if subject and subject[0].text in PREPOSITIONS and placed:
+            found = self._place_first(subject, action)
+        elif not subject:
+            found = list(with_places("action", action))
+        elif self._goes_on_with(subject):
+            found = list(with_places("action", tokens))
+        elif subject[-1].kind == "environment" and self.has_subject and not _has_place(subject):
+            found = [("environment", subject[0].start, tokens[-1].end)]
+        elif subject[-1].text in NOT_VERB_AFTER or subject[0].text in PREPOSITIONS:
+            found = list(with_places("action", tokens))
+        else:
+            found = [*with_places("subject", subject), *with_places("action", action)]
         part, _, end = found[0]
         return [(part, tokens[0].start, end), *found[1:]]
+
+    def _goes_on_with(self, subject: Tokens) -> bool:
+        """Whether the one who acts is already known: "she turns", "her eyes widen"."""
+        if subject[0].text in PRONOUNS and len(subject) <= 3:
+            return bool(self.pieces or self.sentence)
+        adverbs = all(token.text.endswith("ly") for token in subject)
+        return self.has_subject and (subject[0].text in POSSESSIVES or adverbs)
+
+    def _place_first(self, subject: Tokens, action: Tokens) -> list[Piece]:
+        """ "On the square a couple dances", "In der Nacht fährt ein Kurier durch Gassen"."""
+        own = self._after_place(subject)
+        if own:
+            place, actor = subject[:own], subject[own:]
+            found: list[Piece] = [
+                ("environment", place[0].start, place[-1].end),
+                ("subject", actor[0].start, actor[-1].end),
+            ]
+            return found + list(with_places("action", action))
+        place_alone: Piece = ("environment", subject[0].start, subject[-1].end)
+        return [place_alone, *(self._inverted(action) or with_places("action", action))]
 
     def _after_place(self, subject: Tokens) -> int | None:
         """Where the subject begins in "on the market square a couple (dances)"."""
@@ -382,6 +371,7 @@ class _Reader:
             before = subject[index - 1].text
             if (
                 subject[index].text in DETERMINERS
+                and not (self.language == "de" and subject[index].text in GENITIVES)
                 and before not in PREPOSITIONS
                 and before not in ("of", "with", "de", "avec", "mit")
             ):
@@ -401,6 +391,15 @@ class _Reader:
             ("subject", action[1].start, action[end - 1].end),
         ]
         return found + (list(with_places("action", action[end:])) if end < len(action) else [])
+
+
+def _is_word(token: Token) -> bool:
+    return token.text[0].isalnum()
+
+
+def _has_place(tokens: Tokens) -> bool:
+    """Whether a phrase only ends in a place: "balloons in the background"."""
+    return any(token.text in PREPOSITIONS for token in tokens[1:])
 
 
 def _to_camera(lead: str) -> bool:

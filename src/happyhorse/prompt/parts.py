@@ -2,7 +2,7 @@
 """The six parts of a prompt, as spans of its text: from labelled blocks ("Camera: ...", "【音频】...", "**Style** ..."), else from prose.
 
 A labelled block is taken as it says. What stands before the first label, or under a label that is none of the six, is read as prose
-(`prompt_clauses.py`). An instruction to change a clip is action as a whole, but for what is said.
+(`clauses.py`). An instruction to change a clip is action as a whole, but for what is said.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ _LABEL = re.compile(
     _FLAGS,
 )
 _EDIT = re.compile(words.EDITS, _FLAGS)
+_EDIT_SENTENCES = 2
+_SENTENCE = re.compile(r"[^.!?。！？\n]+(?:[.!?。！？\n]+|$)|[.!?。！？\n]+")
 _ENDS = " \t\n.,;:*_-–—。，；、：\ufffc"
 
 
@@ -58,8 +60,9 @@ def parts_of(text: str, directions: str, language: Language, *, is_edit: bool) -
 
 
 def is_edit_text(directions: str) -> bool:
-    """Whether a prompt tells how to change a clip."""
-    return _EDIT.search(directions[:400]) is not None
+    """Whether a prompt tells how to change a clip, in one of its first sentences."""
+    sentences = _SENTENCE.findall(directions[:400])
+    return _EDIT.search("".join(sentences[:_EDIT_SENTENCES])) is not None
 
 
 def _tidy(text: str, spans: Sequence[Span]) -> Iterator[Span]:

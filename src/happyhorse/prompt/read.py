@@ -2,10 +2,10 @@
 
 Torch-free and pure. `plan` reads the lines, the references and the findings; `happyhorse prompt` shows all of it.
 
-    prompt_lines     quotations: said or written; names of inputs      -> lines, references, directions (the text, quotations blanked)
-    language         the language of the directions and of each line
-    prompt_parts     labelled blocks, else prose_clauses               -> spans
-    prompt_findings  what will cost quality                            -> findings
+    lines       quotations: said or written; names of inputs   -> lines, references, directions (the text, quotations blanked)
+    language    the language of the directions and of each line
+    parts       labelled blocks, else prose (clauses)          -> spans
+    findings    what will cost quality                         -> findings
 """
 
 from __future__ import annotations

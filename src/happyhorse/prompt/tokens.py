@@ -2,7 +2,7 @@
 """A prompt as tokens, each with the part it speaks of: one pass, one look-up a token, no search through alternatives.
 
 A Latin word is a token; in Chinese and Japanese the longest entry of the lexicon is, else one character; in Korean what stands between
-spaces. A quotation, blanked by `prompt_lines.py`, is one token.
+spaces. A quotation, blanked by `lines.py`, is one token.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001  the punctuation of seven languages is meant
-"""The words by which `prompt.py` recognises things, as data: one table for each question, all seven languages."""
+"""The words by which the reader recognises things, as data: one table for each question, all seven languages."""
 
 from __future__ import annotations
 
@@ -79,6 +79,18 @@ WARDROBE = r"\b(?:(?:long|flowing|loose|silk|layered) (?:dress|gown|coat|robes?|
 
 PEOPLE = r"\b(?:man|woman|boy|girl|anchor|presenter|chef|baker|cyclist|singer|dancer|knight|astronaut|farmer|scientist|child|kid|actor|rider|surfer|detective|teacher|doctor|nurse|pilot|barista|king|queen|robot|dog|cat|horse|bear|fox|owl|rabbit|postman|driver|waiter|waitress|customer|fisherman|gardener|grandmother|grandfather|soldier|swordswoman|assassin|mann|frau|junge|mädchen|bäcker(?:in)?|hund|katze|homme|femme|garçon|fille|chien|chat|cuisinier)\b|男人|女人|男子|女子|男孩|女孩|老人|少年|少女|厨师|猫|狗|男性|女性|犬|남자|여자|소년|소녀|할머니|할아버지|고양이|강아지"
 COUNTED = r"\b(?:three|four|five|six|seven|eight|nine|drei|vier|fünf|sechs|trois|quatre|cinq|six) (?:[\w-]+ ){0,3}?(?:men|women|boys|girls|people|persons|friends|children|kids|hikers|dancers|singers|soldiers|robots|dogs|cats|horses|rabbits|workers|students|chefs|players|musicians|männer|frauen|kinder|freunde|hunde|katzen|hommes|femmes|enfants|amis|chiens|chats)\b|[三四五六七八九3-9](?:个|名|位|只|隻|個)(?:[\u4e00-\u9fff]{0,12}?)(?:人|男|女|孩|兔子|猫|狗|士兵|演员|朋友)|[三四五六七八九3-9](?:人|匹)の|(?:세|네|다섯|여섯) (?:명|마리)|[가-힣]+ (?:세|네|다섯|여섯) (?:명|마리)"
+
+# One who can act: a person, an animal, a robot, a vehicle, or the name of a reference ("\ufffc" stands for a quotation).
+ANIMATE = (
+    r"\b(?:\w*(?:man|men|boy|girl)|[a-z]+(?:er|or|ist|eur|euse|in)|cook|knight|astronaut|child|children|kid|pilot|barista|king|queen|robot|dog|puppy|"
+    r"cat|kitten|horse|bear|fox|owl|rabbit|people|person|crowd|audience|couple|family|friend|student|athlete|mage|wizard|guard|host|bird|fish|mouse|mice|"
+    r"elephant|giraffe|lion|monkey|dragon|tourist|resident|monk|guest|team|squad|everyone|someone|baby|one|two|mann|frau|kind|kinder|junge|mädchen|leute|"
+    r"menschen|hund|katze|pferd|vogel|koch|arzt|gast|gäste|paar|homme|femme|fille|garçon|enfant|gens|chef|chien|chat|cheval|oiseau|habitant|passant|couple|"
+    r"client|roi|reine|ours|renard|car|truck|train|bus|tram|boat|ship|plane|auto|zug|straßenbahn|boot|schiff|tramway|voiture|bateau)s?\b|@|\[|\ufffc|image|character"
+    r"|[人者员員师師们們客兵孩婆妈爸爷奶王士猫狗鸟鳥鱼魚马馬熊虎龙龍兔羊牛猴狐鹿犬她他佢俩倆女男]|子$|图|圖"
+    r"|ロボット|ネコ|イヌ|さん|たち|ちゃん|くん|店主"
+    r"|사람|아이|남자|여자|소년|소녀|할머니|할아버지|고양이|강아지|로봇|[가-힣]들|[명분]$|사[가는]$|자[가는]$"
+)
 
 # One thing after another.
 THEN = r"\b(?:and then|then|after that|afterwards|finally|dann|danach|anschließend|schließlich|puis|ensuite|enfin)\b|然后|接着|接著|随后|跟住|之后|最后再|再(?=抬|转|走|拿|放)|それから|次に|そして|最後に|그리고 나서|그다음|그런 다음|이어서|(?<=\s)>(?=\s)|→"

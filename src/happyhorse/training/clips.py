@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
@@ -18,7 +19,7 @@ from happyhorse.model.pack import Latents, Phonemes
 from happyhorse.model.phonemes import phonemes_of
 from happyhorse.model.text import TextEncoder
 from happyhorse.model.video_vae import VideoVae
-from happyhorse.shapes import FPS, TIME_STRIDE, AudioShape, VideoShape
+from happyhorse.shapes import FPS, SPACE_STRIDE, TIME_STRIDE, AudioShape, VideoShape
 from happyhorse.speech import phoneme_id
 from happyhorse.world.caption import caption
 from happyhorse.world.draw import ScenePainter
@@ -28,6 +29,7 @@ from happyhorse.world.sound import render, speak_line
 
 CAPTIONS = 2
 """Prompts kept for each scene; one is chosen each time the sample is used."""
+FACE_WEIGHT, MOUTH_WEIGHT = 3.0, 6.0
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,13 @@ class Kind:
 
 @dataclass(frozen=True)
 class Clip:
-    """One sample in half precision: video (c, t, h, w), audio (a, ca), text (captions, m, ct), phonemes (3, p)."""
+    """One sample in half precision: video (c, t, h, w), audio (a, ca), text (captions, m, ct), phonemes (3, p).
+
+    `weight` (t, h, w) says how much each latent counts in the loss: faces are small and are what people look at.
+    """
 
     video: NDArray[np.float16]
+    weight: NDArray[np.float16]
     audio: NDArray[np.float16]
     text: NDArray[np.float16]
     phonemes: NDArray[np.float32]
@@ -70,6 +76,7 @@ class _Untold:
     """A clip whose prompts are still words."""
 
     video: Tensor
+    weight: Tensor
     audio: Tensor
     texts: list[str]
     phonemes: Tensor
@@ -82,7 +89,13 @@ def make_clips(seeds: range, *, kind: Kind, codecs: Codecs) -> list[Clip]:
     rows = encoders(codecs)[2].encode([text for clip in untold for text in clip.texts])
     told = rows.unflatten(0, (len(untold), CAPTIONS)).half().numpy()
     return [
-        Clip(clip.video.half().numpy(), clip.audio.half().numpy(), text, clip.phonemes.numpy())
+        Clip(
+            clip.video.half().numpy(),
+            clip.weight.half().numpy(),
+            clip.audio.half().numpy(),
+            text,
+            clip.phonemes.numpy(),
+        )
         for clip, text in zip(untold, told, strict=True)
     ]
 
@@ -104,8 +117,11 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
         frames = np.stack([painter.draw(first + i) for i in range(num_frames)])
         pixels = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
         video = video_vae.encode(pixels)[0]
+        latent_times = range(first, first + num_frames, TIME_STRIDE)
+        weight = torch.stack([face_weight(painter.face_box(i), height, width) for i in latent_times])
     else:
         video = torch.zeros(video_vae.config.latent_channels, 1 + (num_frames - 1) // TIME_STRIDE, 0, 0)
+        weight = video[0]
     if kind.seconds:
         sound = render(scene, speech, num_samples=AudioShape(num_frames).num_samples)
         audio = audio_vae.encode(torch.from_numpy(sound)[None])[0]
@@ -117,7 +133,16 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
     )
     rows = phonemes_of(spoken, num_audio=num_frames)
     texts = [caption(scene, rng).text for _ in range(CAPTIONS)]
-    return _Untold(video, audio, texts, torch.cat([rows.ids, rows.starts, rows.log_durations]))
+    return _Untold(video, weight, audio, texts, torch.cat([rows.ids, rows.starts, rows.log_durations]))
+
+
+def face_weight(box: tuple[int, int, int, int], height: int, width: int) -> Float[Tensor, "h w"]:
+    """Return what each latent counts: 1, more by the share of it that the face covers, most where the mouth moves."""
+    left, top, right, bottom = box
+    counts = torch.ones(height, width)
+    counts[top:bottom, left:right] = FACE_WEIGHT
+    counts[top + (bottom - top) // 2 : bottom, left:right] = MOUTH_WEIGHT
+    return F.avg_pool2d(counts[None], SPACE_STRIDE)[0]
 
 
 @dataclass(frozen=True)
@@ -125,6 +150,7 @@ class Batch:
     """Clips of one shape as float32 tensors."""
 
     clean: Latents
+    weight: Float[Tensor, "b t h w"]
     text: Float[Tensor, "b m ct"]
     phonemes: Phonemes
 
@@ -137,6 +163,7 @@ def collate(clips: list[Clip], rng: np.random.Generator) -> Batch:
     audio = torch.from_numpy(np.stack([clip.audio for clip in clips])).float()
     return Batch(
         Latents(video, audio),
+        torch.from_numpy(np.stack([clip.weight for clip in clips])).float(),
         torch.from_numpy(text).float(),
         Phonemes(rows[:, 0].long(), rows[:, 1], rows[:, 2]),
     )

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Muon, Optimizer
 
 from happyhorse.model.audio_vae import AudioVae
-from happyhorse.model.checkpoint import Checkpoint, save_checkpoint
+from happyhorse.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from happyhorse.model.config import PRESETS, ModelConfig
 from happyhorse.model.pack import Latents, Phonemes, pack
 from happyhorse.model.sampler import Guidance, SamplerSettings
@@ -29,12 +29,14 @@ from happyhorse.training.clips import Batch, Clip, Codecs, Kind, collate, make_c
 from happyhorse.training.draw import DrawnPool
 from happyhorse.training.state import load_state, save_state
 
-WIDE = (224, 128)
+WIDE, TALL, SQUARE = (224, 128), (128, 224), (160, 160)
+MOST = (WIDE, WIDE, WIDE, TALL, SQUARE)
+RARE = ((224, 96), (96, 224), (224, 160), (160, 224), (192, 160), (160, 192))
 KINDS: dict[str, Kind] = {
-    "picture": Kind("picture", 0, (WIDE,)),
+    "picture": Kind("picture", 0, (*MOST, *MOST, *RARE)),
     "voice": Kind("voice", 3, (WIDE,), pictures=False),
-    "short": Kind("short", 2, (WIDE,)),
-    "long": Kind("long", 5, (WIDE,)),
+    "short": Kind("short", 2, (*MOST, *MOST, *RARE)),
+    "long": Kind("long", 5, MOST),
 }
 BATCH = {"picture": 48, "voice": 12, "short": 6, "long": 3}
 CAPACITY = {"picture": 24_000, "voice": 3000, "short": 1500, "long": 500}
@@ -124,6 +126,7 @@ class Noised:
     velocity: Latents
     video_mask: Float[Tensor, "b 1 t 1 1"]
     audio_mask: Float[Tensor, "b 1 1"]
+    weight: Float[Tensor, "b 1 t h w"]
     text: Float[Tensor, "b m ct"]
     phonemes: Phonemes
 
@@ -149,9 +152,8 @@ def add_noise(batch: Batch, null_text: Float[Tensor, "m ct"], generator: torch.G
     )
     velocity = Latents(noise.video - clean.video, noise.audio - clean.audio)
     dropped = (torch.rand(b, generator=generator) < DROP_TEXT).view(b, 1, 1)
-    return Noised(
-        seen, velocity, video_mask, audio_mask, torch.where(dropped, null_text, batch.text), batch.phonemes
-    )
+    text = torch.where(dropped, null_text, batch.text)
+    return Noised(seen, velocity, video_mask, audio_mask, batch.weight[:, None], text, batch.phonemes)
 
 
 def predict(model: Transformer, noised: Noised, text: Float[Tensor, "b m ct"]) -> Latents:
@@ -169,7 +171,8 @@ def flow_losses(said: Latents, noised: Noised, weights: Weights) -> Losses:
     video = audio = None
     if said.video.numel():
         error = (said.video - noised.velocity.video).square() * weights.video.view(1, -1, 1, 1, 1)
-        video = (error * noised.video_mask).mean() / noised.video_mask.mean()
+        counts = noised.video_mask * noised.weight
+        video = (error * counts).mean() / counts.mean()
     if said.audio.numel():
         error = (said.audio - noised.velocity.audio).square() * weights.audio
         audio = (error * noised.audio_mask).mean() / noised.audio_mask.mean().clamp(min=0.1)
@@ -247,18 +250,24 @@ class Trainer:
             optimizers=self.optimizers,
             numbers=numbers,
         )
-        save_checkpoint(Checkpoint(self.ema, SAMPLER), out / "transformer.safetensors")
+        notes = {"minutes": f"{self.minutes:.1f}"}
+        save_checkpoint(Checkpoint(self.ema, SAMPLER, notes), out / "transformer.safetensors")
 
     def load(self, out: Path) -> None:
-        """Go on from the state in `out`, if there is one."""
-        path = out / "transformer.state.safetensors"
-        if path.exists():
+        """Go on from the state in `out`; without one, from the weights there, at the minute they had reached."""
+        state, checkpoint = out / "transformer.state.safetensors", out / "transformer.safetensors"
+        if state.exists():
             numbers = load_state(
-                path, models={"model": self.model, "ema": self.ema}, optimizers=self.optimizers
+                state, models={"model": self.model, "ema": self.ema}, optimizers=self.optimizers
             )
             self.step, self.minutes = int(numbers["step"]), numbers["minutes"]
             self.rng = np.random.default_rng(self.step)
             self.generator.manual_seed(self.step)
+        elif checkpoint.exists():
+            trained = load_checkpoint(checkpoint)
+            for model in (self.model, self.ema):
+                model.load_state_dict(trained.model.state_dict())
+            self.minutes = float(trained.notes.get("minutes", "0"))
 
 
 def stage_at(progress: float) -> int:

@@ -14,22 +14,31 @@ import re
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request, Response, UploadFile
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from happyhorse.api.body import read_fields
+from happyhorse.api.compat.common import (
+    ModelNotFound,
+    Translation,
+    clip_url,
+    dialect_route,
+    mode_of_model,
+    model_name,
+    queue,
+    usage,
+)
 from happyhorse.api.context import Context, Here
 from happyhorse.errors import Forbidden, HappyHorseError, InvalidRequest, NotFound
 from happyhorse.jobs.job import Job, Status
 from happyhorse.jobs.store import Filter
+from happyhorse.request import Mode
 
 CREATE = "/api/v1/services/aigc/video-generation/video-synthesis"
 _STATUS: Mapping[Status, str] = {
@@ -40,12 +49,6 @@ _STATUS: Mapping[Status, str] = {
     Status.FAILED: "FAILED",
     Status.CANCELED: "CANCELED",
 }
-_MODES = {
-    "t2v": "t2v", "text-to-video": "t2v", "i2v": "i2v", "image-to-video": "i2v", "r2v": "r2v", "reference-to-video": "r2v",
-    "video-edit": "edit", "videoedit": "edit", "edit": "edit",
-}  # fmt: skip
-_MODEL = re.compile(r"happy-?horse(?:-(1\.[01]))?(?:-([a-z0-9-]+))?")
-_PREFIXES = re.compile(r"^(?:alibaba/|wan/|dashscope/|model_)+")
 _CODES: Mapping[str, str] = {
     "unauthenticated": "InvalidApiKey",
     "forbidden": "AccessDenied",
@@ -61,13 +64,14 @@ _FIELDS = {
     "references": "input.media",
     "video": "input.media",
     "prompt": "input.prompt",
+    "resolution": "parameters.resolution",
+    "ratio": "parameters.ratio",
+    "duration": "parameters.duration",
+    "seed": "parameters.seed",
+    "watermark": "parameters.watermark",
 }
 _POLICY_S = 300
 _MAX_UPLOAD_MB = 100
-
-
-class ModelNotFound(NotFound):
-    """There is no such model."""
 
 
 class NotAsync(Forbidden):
@@ -83,7 +87,7 @@ def to_fields(body: Mapping[str, object], *, resolves: bool) -> dict[str, object
     Raises: ModelNotFound; InvalidRequest naming their field.
     """
     model = body.get("model")
-    mode = _mode(model)
+    mode = mode_of_model(model)
     given, asked = _part(body, "input"), _part(body, "parameters")
     fields: dict[str, object] = {"prompt": given.get("prompt", ""), "resolution": "1080P", "watermark": True}
     if not isinstance(fields["prompt"], str):
@@ -100,15 +104,6 @@ def to_fields(body: Mapping[str, object], *, resolves: bool) -> dict[str, object
         fields.pop("duration", None)
         fields["audio"] = _audio(asked.get("audio_setting"))
     return {**fields, "metadata": {"model": str(model)[:100]}}
-
-
-def _mode(model: object) -> str | None:
-    """The mode that a model's name stands for; None for the name of the family. Raises: ModelNotFound."""
-    name = _PREFIXES.sub("", model.strip().lower()) if isinstance(model, str) else ""
-    found = _MODEL.fullmatch(name)
-    if found is None or (found[2] is not None and found[2] not in _MODES):
-        raise ModelNotFound(f"Model not exist: {str(model)[:80]}", field="model")
-    return _MODES[found[2]] if found[2] else None
 
 
 def _part(body: Mapping[str, object], name: str) -> Mapping[str, object]:
@@ -143,7 +138,7 @@ def _media(given: Mapping[str, object], *, resolves: bool) -> list[tuple[str, st
     return found
 
 
-def _mode_of(media: list[tuple[str, str | dict[str, str]]]) -> str:
+def _mode_of(media: list[tuple[str, str | dict[str, str]]]) -> Mode:
     kinds = {kind for kind, _ in media}
     if "video" in kinds:
         return "edit"
@@ -151,7 +146,7 @@ def _mode_of(media: list[tuple[str, str | dict[str, str]]]) -> str:
 
 
 # mode -> how many of each type it takes: (least, most)
-_TAKES: Mapping[str, Mapping[str, tuple[int, int]]] = {
+_TAKES: Mapping[Mode, Mapping[str, tuple[int, int]]] = {
     "t2v": {},
     "i2v": {"first_frame": (1, 1)},
     "r2v": {"reference_image": (1, 9)},
@@ -160,7 +155,7 @@ _TAKES: Mapping[str, Mapping[str, tuple[int, int]]] = {
 _OURS = {"first_frame": "image", "video": "video"}
 
 
-def _inputs(mode: str, media: list[tuple[str, str | dict[str, str]]]) -> dict[str, object]:
+def _inputs(mode: Mode, media: list[tuple[str, str | dict[str, str]]]) -> dict[str, object]:
     by_kind: dict[str, list[str | dict[str, str]]] = {}
     for kind, url in media:
         by_kind.setdefault(kind, []).append(url)
@@ -212,24 +207,7 @@ def from_job(job: Job, video_url: str | None) -> dict[str, object]:
     if video_url is None or job.output is None:
         return {"request_id": job.id, "output": output}
     output["video_url"] = video_url
-    return {"request_id": job.id, "output": output, "usage": _usage(job)}
-
-
-def _usage(job: Job) -> dict[str, object]:
-    assert job.output is not None
-    made = float(cast(float, job.output["duration_s"]))
-    billed = float(cast(float, job.output["billed_seconds"]))
-    seconds: tuple[float, float, float] = (billed, billed - made, made)
-    if job.mode != "edit":
-        seconds = (round(billed), 0, round(made))
-    return {
-        "duration": seconds[0],
-        "input_video_duration": seconds[1],
-        "output_video_duration": seconds[2],
-        "video_count": 1,
-        "SR": int(str(job.output["resolution"]).rstrip("Pp")),
-        "ratio": job.output["ratio"],
-    }
+    return {"request_id": job.id, "output": output, "usage": usage(job)}
 
 
 def _local(seconds: float) -> str:
@@ -240,31 +218,10 @@ def render_error(err: HappyHorseError) -> JSONResponse:
     code, status = _CODES.get(err.code, "InternalError"), 400 if err.status in (404, 409, 422) else err.status
     if isinstance(err, ModelNotFound):
         code, status = "ModelNotFound", 404
-    field = _FIELDS.get(err.field or "")
-    message = f"{field}: {err.message}" if field and not err.message.startswith(field) else err.message
-    return JSONResponse({"request_id": str(uuid.uuid4()), "code": code, "message": message}, status)
+    return JSONResponse({"request_id": str(uuid.uuid4()), "code": code, "message": err.message}, status)
 
 
-class _Route(APIRoute):
-    """Errors of this dialect, for its routes only."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        inner = super().get_route_handler()
-
-        async def handle(request: Request) -> Response:
-            try:
-                return await inner(request)
-            except HappyHorseError as err:
-                return render_error(err)
-            except RequestValidationError as err:
-                first = err.errors()[0]
-                name = str(first["loc"][-1])
-                return render_error(InvalidRequest(f"{name}: {first['msg']}", field=name))
-
-        return handle
-
-
-router = APIRouter(route_class=_Route, tags=["dashscope"])
+router = APIRouter(route_class=dialect_route(render_error), tags=["dashscope"])
 
 # -- tasks -----------------------------------------------------------------------------------------------------------------
 
@@ -278,7 +235,7 @@ async def create(request: Request, here: Here) -> JSONResponse:
     body = await read_fields(request, here.service.uploads, who.caller.owner)
     resolves = request.headers.get("x-dashscope-ossresourceresolve", "").lower() == "enable"
     fields = to_fields(body, resolves=resolves)
-    job = await run_in_threadpool(here.service.submitter.submit, fields, caller=who.caller)
+    job = await queue(Translation(fields, _FIELDS), request, here, who)
     output = {"task_id": job.id, "task_status": _STATUS[job.status]}
     return JSONResponse({"request_id": str(uuid.uuid4()), "output": output})
 
@@ -292,8 +249,7 @@ def query(task_id: str, request: Request, here: Here) -> JSONResponse:
     except NotFound:
         output = {"task_id": task_id[:64], "task_status": "UNKNOWN"}
         return JSONResponse({"request_id": str(uuid.uuid4()), "output": output})
-    url = here.links.signed(request, f"/v1/generations/{job.id}/content") if job.output else None
-    return JSONResponse(from_job(job, url))
+    return JSONResponse(from_job(job, clip_url(job, request, here)))
 
 
 @router.post("/api/v1/tasks/{task_id}/cancel")
@@ -342,7 +298,7 @@ def _row(job: Job) -> dict[str, object]:
         "task_id": job.id,
         "request_id": job.id,
         "status": _STATUS[job.status],
-        "model_name": job.metadata.get("model", f"happyhorse-1.1-{job.mode}"),
+        "model_name": model_name(job),
         **{name: round(seconds * 1000) for name, seconds in millis.items() if seconds is not None},
     }
 
@@ -393,7 +349,7 @@ def get_policy(request: Request, here: Here, action: str = "", model: str = "") 
     who = here.auth.identify(request, "generate")
     if action != "getPolicy":
         raise InvalidRequest(f"action must be getPolicy; got '{action[:40]}'", field="action")
-    _mode(model)
+    mode_of_model(model)
     policy = _Policy(
         who.caller.owner, f"dashscope-instant/{secrets.token_hex(16)}", int(time.time()) + _POLICY_S
     )

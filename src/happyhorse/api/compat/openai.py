@@ -1,0 +1,401 @@
+"""OpenAI Videos, `/v1/videos`, and the same object under the path that gateways use. Source: specs/api.md section 3.
+
+The SDK sends a form even without a file, and has no cancel: deleting is its cancel. Gateways add fields of their own
+(`resolution`, `image`, `metadata{...}`), which are read beside the official ones.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+from PIL import Image
+from starlette.concurrency import run_in_threadpool
+
+from happyhorse.api.auth import Identity
+from happyhorse.api.compat.common import (
+    MODES,
+    NAMES,
+    Translation,
+    clip_url,
+    dialect_route,
+    mode_of_model,
+    model_name,
+    queue,
+    read_size,
+    translate,
+    usage,
+    webhook_target,
+)
+from happyhorse.api.compat.form import read_body
+from happyhorse.api.context import Context, Here
+from happyhorse.api.generations import stored_file
+from happyhorse.api.links import Links
+from happyhorse.errors import Conflict, HappyHorseError, InvalidRequest, NotFound
+from happyhorse.jobs.job import Job, Status
+from happyhorse.jobs.store import MAX_PAGE, Filter
+from happyhorse.jobs.webhooks import Message
+from happyhorse.request import Mode
+
+FORM = "openai"
+DEFAULT_MODEL = "happyhorse-1.1"
+EDIT_MODEL = "happyhorse-1.0-video-edit"
+_STATUS: Mapping[Status, str] = {
+    Status.QUEUED: "queued",
+    Status.RUNNING: "in_progress",
+    Status.CANCELING: "in_progress",
+    Status.SUCCEEDED: "completed",
+    Status.FAILED: "failed",
+    Status.CANCELED: "failed",
+}
+_POLL_MS = "2000"
+_STOP_S = 3.0
+"""Deleting a job that runs waits this long for its worker to stop."""
+
+_OWN_NAMES: Mapping[str, tuple[str, ...]] = {
+    "duration": ("seconds", "duration"),
+    "image": ("input_reference", "image"),
+    "video": ("video", "video_url", "videos"),
+}
+# Gateways send anything in `metadata` as well; what stands at the top counts first, and what `size` says last.
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    field: (
+        *(own := (*_OWN_NAMES.get(field, ()), *usual)),
+        *(f"metadata.{name}" for name in own),
+        f"size:{field}",
+    )
+    for field, usual in NAMES.items()
+}
+_MEDIA_FIELDS = {"first_frame": "image", "reference_image": "reference_images", "video": "video"}
+
+# our code -> their status, type and code
+_ERRORS: Mapping[str, tuple[int, str, str]] = {
+    "unauthenticated": (401, "invalid_request_error", "invalid_api_key"),
+    "forbidden": (403, "invalid_request_error", "forbidden"),
+    "not_found": (404, "invalid_request_error", "not_found"),
+    "conflict": (409, "invalid_request_error", "conflict"),
+    "limit_exceeded": (429, "rate_limit_error", "rate_limit_exceeded"),
+    "invalid_request": (400, "invalid_request_error", "invalid_value"),
+    "invalid_media": (400, "invalid_request_error", "invalid_value"),
+    "unsupported": (400, "invalid_request_error", "invalid_value"),
+    "video_not_ready": (400, "invalid_request_error", "video_not_ready"),
+    "not_offered": (400, "invalid_request_error", "unsupported"),
+}
+
+
+class NotReady(Conflict):
+    """The video is not ready yet."""
+
+    code = "video_not_ready"
+
+
+class NotOffered(InvalidRequest):
+    """This server does not offer that."""
+
+    code = "not_offered"
+
+
+# -- translations ----------------------------------------------------------------------------------------------------------
+
+
+def to_request(body: Mapping[str, object]) -> Translation:
+    """Our request from theirs. Raises: InvalidRequest naming their field."""
+    flat = _flat(body)
+    model = body.get("model") or DEFAULT_MODEL
+    try:
+        mode = mode_of_model(model) or _asked_mode(body)
+    except NotFound as err:
+        raise InvalidRequest(
+            f"model must be a Happy Horse model; got '{str(model)[:60]}'", field="model"
+        ) from err
+    return translate(flat, model=str(model), mode=mode, names=_NAMES)
+
+
+def _flat(body: Mapping[str, object]) -> dict[str, object]:
+    """The body with what `metadata` and `size` say beside it, and with inputs under the names of their kinds."""
+    metadata = body.get("metadata")
+    inner = metadata if isinstance(metadata, dict) else {}
+    flat = {**{f"metadata.{name}": value for name, value in inner.items()}, **body}
+    flat.update({_MEDIA_FIELDS[kind]: urls for kind, urls in _listed_media(inner).items() if urls})
+    if body.get("size") not in (None, "", "auto"):
+        flat |= {f"size:{field}": value for field, value in read_size(body["size"]).items()}
+    if _is_video(flat.get("input_reference")):
+        flat["video"] = flat.pop("input_reference")
+    for name in ("video", "input_reference"):
+        flat[name] = _own_video(flat.get(name))
+    return flat
+
+
+def _listed_media(metadata: Mapping[str, object]) -> dict[str, list[object]]:
+    """Inputs in the vendor's own shape: metadata.input.media, as gateways pass it through."""
+    given = metadata.get("input")
+    listed = given.get("media") if isinstance(given, dict) else None
+    found: dict[str, list[object]] = {kind: [] for kind in _MEDIA_FIELDS}
+    for number, entry in enumerate(listed if isinstance(listed, list) else []):
+        if not isinstance(entry, dict) or entry.get("type") not in found:
+            name = f"metadata.input.media[{number}]"
+            raise InvalidRequest(
+                f"{name} must have one of the types {', '.join(found)} and a url", field=name
+            )
+        found[entry["type"]].append(entry.get("url"))
+    return found
+
+
+def _is_video(value: object) -> bool:
+    if isinstance(value, dict):
+        return value.get("kind") == "video"
+    return isinstance(value, str) and value[:11].lower() == "data:video/"
+
+
+def _own_video(value: object) -> object:
+    """`{"id": "video_..."}` or that id alone stands for the clip of another job."""
+    name = value.get("id") if isinstance(value, dict) else value
+    return {"job_id": job_id(name)} if isinstance(name, str) and name.startswith("video_") else value
+
+
+def _asked_mode(body: Mapping[str, object]) -> Mode | None:
+    mode = body.get("mode")
+    return MODES.get(mode.strip().lower()) if isinstance(mode, str) else None
+
+
+def video_id(job_id: str) -> str:
+    return f"video_{job_id.replace('-', '')}"
+
+
+def job_id(name: str) -> str:
+    """The job behind their id, or behind our own. Raises: NotFound."""
+    try:
+        return str(uuid.UUID(name.removeprefix("video_")))
+    except ValueError as err:
+        raise NotFound(f"there is no video '{name[:64]}'") from err
+
+
+def from_job(job: Job, url: str | None) -> dict[str, object]:
+    """Their video from our job."""
+    parent = job.request.get("parent")
+    extra = {} if url is None else {"metadata": {"url": url}, "usage": usage(job)}
+    return {
+        "id": video_id(job.id),
+        "object": "video",
+        "model": model_name(job),
+        "status": _STATUS[job.status],
+        "progress": 100 if job.status is Status.SUCCEEDED else min(int(100 * job.fraction), 99),
+        "created_at": int(job.created_at),
+        "completed_at": _seconds(job.finished_at if job.status is Status.SUCCEEDED else None),
+        "expires_at": _seconds(job.expires_at),
+        "prompt": job.request.get("prompt", ""),
+        "seconds": f"{job.plan['duration_s']:g}",
+        "size": f"{job.plan['width']}x{job.plan['height']}",
+        "error": _error(job),
+        "remixed_from_video_id": video_id(parent) if isinstance(parent, str) else None,
+        **extra,
+    }
+
+
+def _error(job: Job) -> dict[str, str] | None:
+    if job.status is Status.CANCELED:
+        return {"code": "canceled", "message": "the generation was canceled"}
+    return None if job.error is None else {"code": job.error.code, "message": job.error.message}
+
+
+def _seconds(moment: float | None) -> int | None:
+    return None if moment is None else int(moment)
+
+
+def webhook(message: Message, links: Links) -> dict[str, object]:  # noqa: ARG001  every form takes the links
+    """Their event; a canceled video is a failed one to them."""
+    kind = "completed" if message.event == "succeeded" else "failed"
+    return {
+        "id": f"evt_{message.id.replace('-', '')}",
+        "object": "event",
+        "created_at": int(message.at),
+        "type": f"video.{kind}",
+        "data": {"id": video_id(message.job.id)},
+    }
+
+
+def render_error(err: HappyHorseError) -> JSONResponse:
+    status, kind, code = _ERRORS.get(err.code, (500, "server_error", "server_error"))
+    body = {"message": err.message, "type": kind, "param": err.field, "code": code}
+    # Without this the SDK sends a create again on 409 and 5xx.
+    headers = {} if err.retryable else {"x-should-retry": "false"}
+    return JSONResponse({"error": body}, status, headers)
+
+
+router = APIRouter(route_class=dialect_route(render_error), tags=["openai"])
+
+# -- videos ----------------------------------------------------------------------------------------------------------------
+
+
+def _shown(job: Job, request: Request, here: Context) -> dict[str, object]:
+    return from_job(job, clip_url(job, request, here))
+
+
+async def _read(request: Request, here: Context) -> tuple[Identity, Mapping[str, object]]:
+    who = await run_in_threadpool(here.auth.identify, request, "generate")
+    return who, await read_body(request, here.service.uploads, who.caller.owner)
+
+
+async def _queue(
+    body: Mapping[str, object], request: Request, here: Context, who: Identity, **more: str
+) -> Job:
+    """Queue what the body asks for; `more` are further fields of our own."""
+    wanted = to_request(body)
+    wanted = Translation({**wanted.fields, **more}, wanted.names)
+    key = request.headers.get("idempotency-key")
+    target = webhook_target(body.get("webhook_url"), "webhook_url", FORM, here.links.base(request))
+    return await queue(wanted, request, here, who, idempotency_key=key, webhook=target)
+
+
+@router.post("/v1/videos")
+async def create(request: Request, here: Here) -> JSONResponse:
+    """Queue a clip, from JSON or from a form."""
+    who, body = await _read(request, here)
+    return JSONResponse(_shown(await _queue(body, request, here, who), request, here))
+
+
+@router.post("/v1/videos/edits")
+async def edit(request: Request, here: Here) -> JSONResponse:
+    """Change a video as the prompt says."""
+    who, body = await _read(request, here)
+    return JSONResponse(
+        _shown(await _queue({"model": EDIT_MODEL, **body}, request, here, who), request, here)
+    )
+
+
+@router.post("/v1/videos/extensions")
+@router.post("/v1/videos/characters")
+def not_offered(request: Request, here: Here) -> None:
+    """Happy Horse has no such thing; references are its characters."""
+    here.auth.identify(request, "generate")
+    raise NotOffered("this is not offered; send reference images, or edit a video")
+
+
+@router.get("/v1/videos")
+def index(
+    request: Request,
+    here: Here,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
+    after: Annotated[str | None, Query(max_length=64)] = None,
+    order: Literal["asc", "desc"] = "desc",
+) -> JSONResponse:
+    """Pages by the id of the last one seen."""
+    who = here.auth.identify(request, "read")
+    page, following = here.service.store.list(
+        Filter(owner=who.sees),
+        limit=limit,
+        after=job_id(after) if after else None,
+        oldest_first=order == "asc",
+    )
+    data = [_shown(job, request, here) for job in page]
+    ends = {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
+    return JSONResponse({"object": "list", "data": data, **ends, "has_more": following is not None})
+
+
+@router.get("/v1/videos/{name}")
+def show(name: str, request: Request, here: Here) -> JSONResponse:
+    """How a video stands; the header sets the pace of the SDK's polling."""
+    video = _shown(_job(name, request, here), request, here)
+    return JSONResponse(video, headers={"openai-poll-after-ms": _POLL_MS})
+
+
+@router.get("/v1/videos/{name}/content")
+def content(
+    name: str, request: Request, here: Here, variant: Literal["video", "thumbnail", "spritesheet"] = "video"
+) -> Response:
+    """The clip, with ranges, or its first frame."""
+    job = _job(name, request, here)
+    if not job.is_terminal:
+        raise NotReady(f"video {video_id(job.id)} is {_STATUS[job.status]} and has no content yet")
+    if variant == "spritesheet":
+        raise NotOffered(
+            "variant must be video or thumbnail; spritesheets are not made here", field="variant"
+        )
+    if variant == "video":
+        return stored_file(job, "sha256", "video/mp4", f"{video_id(job.id)}.mp4", here)
+    return Response(_webp(job, here), media_type="image/webp")
+
+
+def _webp(job: Job, here: Context) -> bytes:
+    if job.output is None:
+        raise NotFound(f"video {video_id(job.id)} has no thumbnail")
+    data = io.BytesIO()
+    with Image.open(here.service.blobs.path(str(job.output["thumbnail"]))) as picture:
+        picture.save(data, "WEBP", quality=85)
+    return data.getvalue()
+
+
+@router.post("/v1/videos/{name}/remix")
+async def remix(name: str, request: Request, here: Here) -> JSONResponse:
+    """A finished video, changed as a new prompt says."""
+    who, body = await _read(request, here)
+    source = await run_in_threadpool(here.service.store.get, job_id(name), owner=who.sees)
+    if not source.is_terminal:
+        raise NotReady(f"video {video_id(source.id)} is {_STATUS[source.status]} and cannot be remixed yet")
+    resolution = "1080P" if source.plan["resolution"] == "1080P" else "720P"
+    fixed = {"model": EDIT_MODEL, "video": {"id": video_id(source.id)}}
+    job = await _queue({"resolution": resolution, **body, **fixed}, request, here, who, parent=source.id)
+    return JSONResponse(_shown(job, request, here))
+
+
+@router.post("/v1/videos/{name}/cancel")
+def cancel(name: str, request: Request, here: Here) -> JSONResponse:
+    """Stop it, at once or within one step. Not in the SDK, whose cancel is to delete."""
+    who = here.auth.identify(request, "generate")
+    return JSONResponse(_shown(here.service.store.cancel(job_id(name), owner=who.sees), request, here))
+
+
+@router.delete("/v1/videos/{name}")
+def delete(name: str, request: Request, here: Here) -> JSONResponse:
+    """Forget it; one that waits or runs is stopped first."""
+    who = here.auth.identify(request, "generate")
+    store, found = here.service.store, job_id(name)
+    if not store.get(found, owner=who.sees).is_terminal:
+        job = _stopped(found, here, who.sees)
+        if not job.is_terminal:
+            raise Conflict(f"video {video_id(found)} is being canceled; delete it again in a moment")
+    store.delete(found, owner=who.sees)
+    return JSONResponse({"id": video_id(found), "object": "video.deleted", "deleted": True})
+
+
+def _stopped(name: str, here: Context, owner: str | None) -> Job:
+    """Cancel and give the worker a moment to see it."""
+    end = time.monotonic() + _STOP_S
+    try:
+        job = here.service.store.cancel(name, owner=owner)
+    except Conflict:  # it has ended meanwhile
+        return here.service.store.get(name, owner=owner)
+    while not job.is_terminal and time.monotonic() < end:
+        time.sleep(0.05)
+        job = here.service.store.get(name, owner=owner)
+    return job
+
+
+def _job(name: str, request: Request, here: Context) -> Job:
+    who = here.auth.identify(request, "read")
+    return here.service.store.get(job_id(name), owner=who.sees)
+
+
+# -- gateways --------------------------------------------------------------------------------------------------------------
+
+
+def _for_gateway(job: Job, request: Request, here: Context) -> dict[str, object]:
+    url = clip_url(job, request, here)
+    return {**from_job(job, url), "task_id": video_id(job.id), "url": url}
+
+
+@router.post("/v1/video/generations")
+async def create_by_gateway(request: Request, here: Here) -> JSONResponse:
+    """The same under the path of gateways."""
+    who, body = await _read(request, here)
+    return JSONResponse(_for_gateway(await _queue(body, request, here, who), request, here))
+
+
+@router.get("/v1/video/generations/{name}")
+def show_to_gateway(name: str, request: Request, here: Here) -> JSONResponse:
+    return JSONResponse(_for_gateway(_job(name, request, here), request, here))

@@ -1,0 +1,67 @@
+"""The fields of a request as options: the same for every command that asks for a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from happyhorse.shapes import RATIOS, RESOLUTIONS
+
+
+def _offer(*names: str) -> Callable[[str], list[str]]:
+    """What the shell offers when Tab is pressed."""
+    return lambda incomplete: [name for name in names if name.lower().startswith(incomplete.lower())]
+
+
+PromptText = Annotated[str, typer.Argument(help="The scene. Quote what is to be said.", show_default=False)]
+Image = Annotated[str | None, typer.Option(help="First frame.", metavar="FILE")]
+Ref = Annotated[list[str] | None, typer.Option(help="Reference image, up to 9 times.", metavar="FILE")]
+Character = Annotated[
+    list[str] | None, typer.Option(help="Several references as one character.", metavar="character1=1,2")
+]
+Video = Annotated[str | None, typer.Option(help="Video to edit.", metavar="FILE")]
+Voice = Annotated[str | None, typer.Option(help="Sound file that drives the speech.", metavar="FILE")]
+Duration = Annotated[str | None, typer.Option(help="Seconds, 3 to 15 [5].", metavar="N")]
+Resolution = Annotated[
+    str | None,
+    typer.Option(help="480P, 720P or 1080P [720P].", metavar="NAME", autocompletion=_offer(*RESOLUTIONS)),
+]
+Ratio = Annotated[
+    str | None, typer.Option(help="Such as 9:16 [16:9].", metavar="W:H", autocompletion=_offer(*RATIOS))
+]
+Reframe = Annotated[
+    str | None,
+    typer.Option(help="Crop the image to this ratio first.", metavar="W:H", autocompletion=_offer(*RATIOS)),
+]
+Seed = Annotated[str | None, typer.Option(help="0 to 2147483647 [drawn].", metavar="N")]
+Language = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the speech: en zh yue ja ko de fr.",
+        metavar="CODE",
+        autocompletion=_offer("en", "zh", "yue", "ja", "ko", "de", "fr"),
+    ),
+]
+NegativePrompt = Annotated[str | None, typer.Option(help="Accepted, not used.", metavar="TEXT")]
+Watermark = Annotated[bool, typer.Option("--watermark", help="Write the mark at the bottom right.")]
+NoAudio = Annotated[bool, typer.Option("--no-audio", help="Leave the sound track out.")]
+Audio = Annotated[
+    str | None,
+    typer.Option(
+        help="Of an edit: auto, retain or remove.",
+        metavar="NAME",
+        autocompletion=_offer("auto", "retain", "remove"),
+    ),
+]
+EngineName = Annotated[
+    str | None,
+    typer.Option(
+        help="nano, magihuman, magihuman-base or testcard [nano].",
+        metavar="NAME",
+        autocompletion=_offer("nano", "magihuman", "magihuman-base", "testcard"),
+    ),
+]
+Draft = Annotated[bool, typer.Option("--draft", help="Keep the small size the engine draws at.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, errors too.")]

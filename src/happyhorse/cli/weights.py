@@ -1,0 +1,173 @@
+"""Commands for the weights of the 15 B engine: get them, see them, check them, make them smaller."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from happyhorse.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from happyhorse.hub.parts import Part
+    from happyhorse.hub.pull import Hub
+    from happyhorse.hub.store import Manifest, WeightStore
+
+weights = typer.Typer(help="Get and check the weights of engine magihuman.", no_args_is_help=True)
+
+_Engine = Annotated[str, typer.Argument(help="The engine.", metavar="ENGINE")]
+_Parts = Annotated[list[str] | None, typer.Argument(help="Parts [all but base].", metavar="PART")]
+
+
+@weights.command()
+def pull(
+    engine: _Engine,
+    parts: _Parts = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="Use the files in this folder, where they are.", metavar="DIR"),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept the licences shown.")] = False,
+) -> None:
+    """Show licences and sizes, then download what is missing; goes on where it stopped."""
+    from happyhorse.hub.parts import find_parts
+
+    chosen, store = find_parts(engine, parts or ()), _store(engine)
+    if source is not None:
+        _adopt(store, chosen, source)
+        return
+    from happyhorse.hub.pull import Hub, pull_part
+
+    hub = Hub()
+    manifests = _describe(hub, chosen)
+    if not yes and not typer.confirm("Do you accept these licences and download?", err=True):
+        raise typer.Exit(1)
+    store.root.mkdir(parents=True, exist_ok=True)
+    for part in chosen:
+        print(f"{part.name}: {len(manifests[part.name].files)} files")
+        pull_part(store, hub, part, manifests[part.name], on_file=_say_file)
+        _make_ready(store, part)
+
+
+@weights.command("list")
+def list_parts(engine: _Engine) -> None:
+    """Show every part, what it is for, its terms, and whether it is here."""
+    from happyhorse.hub.parts import GB, PARTS, find_parts
+
+    find_parts(engine)
+    store = _store(engine)
+    print(store.root)
+    for part in PARTS:
+        status = store.status(part)
+        here = "" if status.state == "absent" else f", {status.found_bytes / GB:.1f} GB here"
+        needed = "optional" if part.optional else "needed"
+        print(f"{part.name:<13} {status.state:<10} {part.expected_bytes / GB:5.1f} GB{here}")
+        print(f"{'':<13} {part.purpose}; {needed}; {part.licence.name}{', gated' if part.gated else ''}")
+
+
+@weights.command()
+def verify(
+    engine: _Engine,
+    parts: _Parts = None,
+    values: Annotated[bool, typer.Option("--values", help="Read every value; minutes.")] = False,
+) -> None:
+    """Check sizes, hashes, names and shapes; the first fault ends it."""
+    from happyhorse.hub.parts import find_parts
+
+    store = _store(engine)
+    for part in find_parts(engine, parts or ()):
+        store.check(part, on_file=_say_file)
+        print(f"{part.name}: {_contents(store, part, values=values)}")
+
+
+@weights.command()
+def convert(
+    engine: _Engine,
+    part: Annotated[str, typer.Argument(help="turbo_vae, or a network.", metavar="PART")],
+    fp8: Annotated[bool, typer.Option("--fp8", help="Eight bits a value instead of sixteen.")] = False,
+) -> None:
+    """Write a network with smaller values beside the downloaded one, or TurboVAE's pickle as safetensors."""
+    from happyhorse.hub.parts import NETWORKS, find_parts
+
+    store = _store(engine)
+    (chosen,) = find_parts(engine, [part])
+    if part == "turbo_vae":
+        _make_ready(store, chosen)
+        return
+    if part not in NETWORKS:
+        raise InvalidRequest(
+            f"part must be turbo_vae or one of {', '.join(NETWORKS)}; got '{part}'", field="part"
+        )
+    from happyhorse.model.convert import convert_network
+    from happyhorse.model.release import NETWORKS as RELEASE
+
+    target = store.root / f"{part}-{'fp8' if fp8 else 'bf16'}"
+    convert_network(store.folder(chosen), target, RELEASE[part].config, storage="fp8" if fp8 else "published")
+    print(target)
+
+
+def _store(engine: str) -> WeightStore:
+    from happyhorse.hub.store import WeightStore
+    from happyhorse.settings import Settings
+
+    return WeightStore(Settings.from_env().weights_dir / engine)
+
+
+def _adopt(store: WeightStore, parts: Sequence[Part], source: Path) -> None:
+    from happyhorse.hub.adopt import adopt
+
+    found = adopt(store, parts, source)
+    for part in parts:
+        if part.name in found:
+            print(f"{part.name}: {found[part.name]}; {part.licence.name}")
+            _make_ready(store, part)
+        else:
+            print(f"{part.name}: not there")
+
+
+def _describe(hub: Hub, parts: Sequence[Part]) -> dict[str, Manifest]:
+    """Print what would be downloaded and under which terms."""
+    from happyhorse.hub.parts import GB
+
+    manifests = {}
+    for part in parts:
+        manifests[part.name] = manifest = hub.describe(part)
+        print(f"{part.name:<13} {manifest.num_bytes / GB:7.2f} GB  {part.repo} at {manifest.revision[:8]}")
+        gated = f"; gated, accepted at {part.page}" if part.gated else ""
+        print(f"{'':<13} {part.licence.name}: {part.licence.summary} ({part.licence.url}){gated}")
+    print(f"{'in all':<13} {sum(m.num_bytes for m in manifests.values()) / GB:7.2f} GB")
+    return manifests
+
+
+def _make_ready(store: WeightStore, part: Part) -> None:
+    """TurboVAE is published as a pickle; the engine reads what is made of it here, once."""
+    if part.name != "turbo_vae":
+        return
+    from happyhorse.model.convert import TURBO_VAE_FILE, convert_turbo_vae
+
+    target = store.root / TURBO_VAE_FILE
+    convert_turbo_vae(store.folder(part), target)
+    print(target)
+
+
+def _contents(store: WeightStore, part: Part, *, values: bool) -> str:
+    from happyhorse.hub.parts import NETWORKS
+
+    if part.name not in NETWORKS:
+        return "sizes and hashes are right" if store.manifest(part) else "linked; nothing to compare with"
+    from happyhorse.model.layouts import empty_network, read_shards, read_tensors
+    from happyhorse.model.release import NETWORKS as RELEASE
+
+    shards = read_shards(store.folder(part))
+    empty_network(shards, RELEASE[part.name].config)
+    if values:
+        for _ in read_tensors(shards):
+            pass
+    return f"{shards.layout} layout, {len(shards.entries)} tensors, {'every value is finite' if values else 'names and shapes are right'}"
+
+
+def _say_file(name: str, num_bytes: int) -> None:
+    print(f"  {name}  {num_bytes / 1e6:.1f} MB", flush=True)

@@ -1,0 +1,208 @@
+"""MagiHumanEngine: plans become clips by the open 15 B weights, stage by stage.
+
+prompt -> T5Gemma; first frame -> Wan 2.2's encoder; voice -> Oobleck; base or distilled network -> a take; then
+super-resolution -> TurboVAE window by window -> file. Each part is on the device while its stage runs, or stays, as the
+memory plan has it. A take holds the base latents and the prompt's features, so that a draft can be refined later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from happyhorse.engines.base import Capabilities, OnProgress
+from happyhorse.engines.enhance import enhance
+from happyhorse.engines.plan import Plan
+from happyhorse.engines.progress import Reporter
+from happyhorse.engines.take import Take
+from happyhorse.errors import MediaError
+from happyhorse.media.picture import watermark
+from happyhorse.media.read import decode_audio, decode_image
+from happyhorse.media.write import encode
+from happyhorse.model import pictures
+from happyhorse.model.magihuman import Conditions, make_base, refine, sound_of
+from happyhorse.model.oobleck import LATENT_RATE_HZ, Oobleck
+from happyhorse.model.pack import Latents
+from happyhorse.model.parts import Parts
+from happyhorse.model.release import Network
+from happyhorse.model.sampler import gaussian
+from happyhorse.model.t5gemma import PromptEncoder
+from happyhorse.model.transformer import Transformer
+from happyhorse.model.turbo_vae import TurboVae
+from happyhorse.model.wan_vae import WanVae
+from happyhorse.request import Output
+from happyhorse.shapes import AUDIO_LATENT_RATE
+
+TEXT_ENCODER, WAN_VAE, AUDIO_VAE, TURBO_VAE = "text_encoder", "wan_vae", "audio_vae", "turbo_vae"
+_SHARES = {"prepare": 0.1, "base": 0.2, "refine": 0.4, "decode": 0.28, "finish": 0.02}
+_DRAFT_SHARES = {"prepare": 0.2, "base": 0.5, "decode": 0.28, "finish": 0.02}
+SILENCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Release:
+    """The weights of the engine: how each network is run, its parts by name, and what names them all."""
+
+    networks: Mapping[str, Network]
+    parts: Parts
+    digest: str
+    device: torch.device
+
+
+class MagiHumanEngine:
+    """Runs plans of `magihuman` or `magihuman-base`."""
+
+    def __init__(self, capabilities: Capabilities, release: Release) -> None:
+        self._capabilities = replace(capabilities, weights_hash=release.digest)
+        self.release = release
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._capabilities
+
+    @property
+    def network(self) -> str:
+        """The network of the base pass."""
+        return "distill" if self._capabilities.negative_prompt is None else "base"
+
+    def denoise(self, plan: Plan, *, on_progress: OnProgress) -> Take:
+        """Stages prepare and base. Raises: what on_progress raises; MediaError for an input; WeightsMissing; OutOfMemory."""
+        reporter = _reporter(plan, on_progress)
+        reporter.say("prepare", 0, 1)
+        assert plan.latent is not None
+        network = self.release.networks[self.network]
+        with torch.inference_mode():
+            generator = torch.Generator(self.release.device).manual_seed(plan.seed)
+            voice = self._voice(plan, generator)
+            conditions = replace(
+                self._text(plan),
+                voice=voice,
+                first_frame=self._first_frame(plan, (plan.base_width, plan.base_height)),
+            )
+            reporter.say("prepare", 1, 1)
+            with self.release.parts.use(self.network, Transformer) as model:
+                latents = make_base(
+                    model,
+                    replace(network.sampler, num_steps=plan.num_steps),
+                    conditions,
+                    grid=plan.latent,
+                    num_audio=plan.tokens.audio,
+                    noise=gaussian(generator),
+                    on_step=lambda done, total: reporter.say("base", done, total),
+                )
+        tensors = {"video": latents.video, "audio": latents.audio, "text": conditions.text}
+        kept = {name: tensor.float().cpu().numpy() for name, tensor in tensors.items()}
+        return Take(plan.engine, self.release.digest, kept)
+
+    def render(self, plan: Plan, take: Take, output: Path, *, on_progress: OnProgress) -> Output:
+        """Stages refine, decode and finish. Raises: as denoise; EngineError for a take of other weights."""
+        take.check(engine=self.capabilities.engine, weights_hash=self.release.digest)
+        reporter = _reporter(plan, on_progress)
+        with torch.inference_mode():
+            video = self._refined(plan, take, reporter)
+            sound = self._sound(plan, take)
+            encode(
+                output,
+                self._frames(plan, video, reporter),
+                size=(plan.width, plan.height),
+                audio=sound,
+                metadata=plan.tags(self.release.digest),
+                as_is=plan.voice is not None,
+            )
+        reporter.say("finish", 1, 1)
+        return plan.output(output, weights_hash=self.release.digest)
+
+    def _text(self, plan: Plan) -> Conditions:
+        guided = self.release.networks[self.network].sampler.guidance is not None
+        with self.release.parts.use(TEXT_ENCODER, PromptEncoder) as encoder:
+            text = encoder.encode(enhance(plan.prompt, lines=plan.lines))
+            null_text = encoder.encode(plan.negative_prompt) if guided else None
+        device = self.release.device
+        return Conditions(text.to(device), None if null_text is None else null_text.to(device))
+
+    def _first_frame(self, plan: Plan, size: tuple[int, int]) -> Tensor | None:
+        """Return the clean latent of the user's picture at `size` (width, height)."""
+        if plan.image is None:
+            return None
+        picture = decode_image(Path(plan.image.path), crop=plan.crop)
+        pixels = pictures.first_frame(picture, size=size).to(self.release.device)
+        with self.release.parts.use(WAN_VAE, WanVae) as vae:
+            return vae.encode(pixels)
+
+    def _voice(self, plan: Plan, generator: torch.Generator) -> Tensor | None:
+        """Return audio latents of the user's track, silence after its end, as many as the clip has."""
+        if plan.voice is None:
+            return None
+        samples = decode_audio(
+            Path(plan.voice.path),
+            max_seconds=plan.duration_s,
+            sample_rate=LATENT_RATE_HZ,
+            channels=1,
+            field="voice",
+        )
+        if not np.abs(samples).max(initial=0.0) > SILENCE:
+            raise MediaError(
+                "voice is silent; it must hold the speech that the mouth is to follow", field="voice"
+            )
+        wanted = plan.tokens.audio * LATENT_RATE_HZ // AUDIO_LATENT_RATE
+        track = torch.zeros(1, 2, wanted, device=self.release.device)
+        heard = torch.from_numpy(samples[0, :wanted]).to(track)
+        track[:, :, : len(heard)] = heard
+        with self.release.parts.use(AUDIO_VAE, Oobleck) as codec:
+            return codec.encode(track, noise=gaussian(generator))
+
+    def _refined(self, plan: Plan, take: Take, reporter: Reporter) -> Tensor:
+        device = self.release.device
+        video, audio, text = (
+            torch.from_numpy(take.latents[name]).to(device) for name in ("video", "audio", "text")
+        )
+        if plan.refine is None:
+            return video
+        second = plan.refine
+        network = self.release.networks[second.network]
+        conditions = Conditions(text, first_frame=self._first_frame(plan, (second.width, second.height)))
+        generator = torch.Generator(device).manual_seed(plan.seed)
+        with self.release.parts.use(second.network, Transformer) as model:
+            return refine(
+                model,
+                replace(network.sampler, num_steps=second.num_steps),
+                Latents(video, audio),
+                conditions,
+                grid=second.latent,
+                noise=gaussian(generator),
+                on_step=lambda done, total: reporter.say("refine", done, total),
+            )
+
+    def _sound(self, plan: Plan, take: Take) -> NDArray[np.float32] | None:
+        """Return what is heard: the user's own track as it was, or the network's."""
+        if plan.sound == "remove":
+            return None
+        if plan.voice is not None:
+            return decode_audio(Path(plan.voice.path), max_seconds=plan.duration_s, field="voice")
+        latents = torch.from_numpy(take.latents["audio"]).to(self.release.device)
+        with self.release.parts.use(AUDIO_VAE, Oobleck) as codec:
+            return np.asarray(sound_of(codec, latents).cpu().numpy(), dtype=np.float32)
+
+    def _frames(self, plan: Plan, video: Tensor, reporter: Reporter) -> Iterator[NDArray[np.uint8]]:
+        """Yield finished pictures, exactly num_frames of them, while later ones are still latents."""
+        number = 0
+        reporter.say("decode", 0, plan.num_frames)
+        with self.release.parts.use(TURBO_VAE, TurboVae) as vae:
+            for chunk in vae.decode_stream(video):
+                finished = (
+                    pictures.fit(pictures.to_bytes(chunk), size=(plan.width, plan.height)).cpu().numpy()
+                )
+                for frame in finished[: plan.num_frames - number]:
+                    yield watermark(frame) if plan.watermark else frame
+                    number += 1
+                reporter.say("decode", number, plan.num_frames)
+
+
+def _reporter(plan: Plan, on_progress: OnProgress) -> Reporter:
+    return Reporter(on_progress, _SHARES if plan.refine else _DRAFT_SHARES)

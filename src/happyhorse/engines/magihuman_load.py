@@ -1,0 +1,128 @@
+"""Opens the weights of the 15 B engine where `happyhorse weights` put them. Nothing is read before a stage needs it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from happyhorse.engines.catalog import CATALOG
+from happyhorse.engines.magihuman import AUDIO_VAE, TEXT_ENCODER, TURBO_VAE, WAN_VAE, MagiHumanEngine, Release
+from happyhorse.engines.memory import Strategy, plan_memory
+from happyhorse.errors import EngineError, WeightsMissing
+from happyhorse.hub.parts import PARTS, Part
+from happyhorse.hub.store import WeightStore
+from happyhorse.model.fp8 import quantize_blocks
+from happyhorse.model.layouts import load_network
+from happyhorse.model.oobleck import Oobleck
+from happyhorse.model.parts import Loader, Parts
+from happyhorse.model.release import NETWORKS
+from happyhorse.model.t5gemma import PromptEncoder
+from happyhorse.model.transformer import Transformer
+from happyhorse.model.turbo_vae import TurboVae
+from happyhorse.model.wan_vae import WanVae
+
+TURBO_VAE_FILE = "turbo_vae.safetensors"
+
+
+def open_engine(name: str, weights_dir: Path) -> MagiHumanEngine:
+    """Return an engine on this machine's GPU, its parts arranged as the GPU's free memory allows.
+
+    Raises: WeightsMissing naming the parts that are not here and how to get them; EngineError without a GPU; OutOfMemory
+    with figures when nothing fits.
+    """
+    capabilities = CATALOG[name]
+    base = "distill" if capabilities.negative_prompt is None else "base"
+    store = WeightStore(weights_dir / "magihuman")
+    needed = {base, "540p_sr", "1080p_sr", TEXT_ENCODER, WAN_VAE, AUDIO_VAE, TURBO_VAE}
+    parts = {part.name: part for part in PARTS if part.name in needed}
+    _check_present(name, store, parts)
+    device, free_bytes = _gpu(name)
+    strategy = plan_memory(capabilities, free_bytes).strategy
+    loaders = _loaders(store, parts, device, strategy)
+    kept = frozenset(parts) if strategy == "resident" else frozenset()
+    return MagiHumanEngine(
+        capabilities, Release(NETWORKS, Parts(loaders, kept=kept), _digest(store, parts), device)
+    )
+
+
+def _check_present(name: str, store: WeightStore, parts: dict[str, Part]) -> None:
+    absent = [part for part in parts.values() if store.status(part).state in ("absent", "incomplete")]
+    if absent:
+        names = " ".join(part.name for part in absent)
+        raise WeightsMissing(
+            f"engine {name} needs weights that are not in {store.root}; get them with: happyhorse weights pull "
+            f"magihuman {names}"
+        )
+    if not (store.root / TURBO_VAE_FILE).is_file():
+        raise WeightsMissing(
+            f"{store.root / TURBO_VAE_FILE} is not made yet: happyhorse weights convert magihuman turbo_vae"
+        )
+
+
+def _gpu(name: str) -> tuple[torch.device, int]:
+    if not torch.cuda.is_available():
+        raise EngineError(
+            f"engine {name} needs an NVIDIA GPU; torch {torch.__version__} finds none on this machine"
+        )
+    device = torch.device("cuda", torch.cuda.current_device())
+    capability = torch.cuda.get_device_capability(device)
+    if capability < (8, 0):
+        raise EngineError(
+            f"engine {name} needs a GPU of compute capability 8.0 or newer, for bf16; {torch.cuda.get_device_name(device)} "
+            f"has {capability[0]}.{capability[1]}"
+        )
+    return device, torch.cuda.mem_get_info(device)[0]
+
+
+def _loaders(
+    store: WeightStore, parts: dict[str, Part], device: torch.device, strategy: Strategy
+) -> dict[str, Loader]:
+    folders = {name: store.folder(part) for name, part in parts.items()}
+    encoder_device = device if strategy in ("resident", "swapped") else torch.device("cpu")
+    found: dict[str, Callable[[], nn.Module]] = {
+        TEXT_ENCODER: partial(PromptEncoder.load, folders[TEXT_ENCODER], device=encoder_device),
+        WAN_VAE: lambda: WanVae.load(_only(folders[WAN_VAE]), dtype=torch.bfloat16).to(device),
+        AUDIO_VAE: lambda: Oobleck.load(_only(folders[AUDIO_VAE])).to(device),
+        TURBO_VAE: lambda: TurboVae.load(store.root / TURBO_VAE_FILE, dtype=torch.bfloat16).to(device),
+    }
+    for name in parts.keys() & NETWORKS.keys():
+        found[name] = partial(_network, store.root, name, device, strategy)
+    return found
+
+
+def _network(root: Path, name: str, device: torch.device, strategy: Strategy) -> Transformer:
+    """Load a network, from a conversion beside the download where there is one."""
+    config = NETWORKS[name].config
+    if strategy != "fp8":
+        converted = root / f"{name}-bf16"
+        return load_network(converted if converted.is_dir() else root / name, config, device=device)
+    converted = root / f"{name}-fp8"
+    if converted.is_dir():
+        return load_network(converted, config, device=device)
+    model = load_network(root / name, config)
+    quantize_blocks(model)
+    return model.to(device)
+
+
+def _only(folder: Path) -> Path:
+    files = sorted(folder.glob("*.safetensors"))
+    if len(files) != 1:
+        raise WeightsMissing(f"{folder} has {len(files)} safetensors files; one is needed")
+    return files[0]
+
+
+def _digest(store: WeightStore, parts: dict[str, Part]) -> str:
+    """Name the weights by what the hub said of them, or by names and sizes of files the user had."""
+    facts: dict[str, object] = {}
+    for name, part in sorted(parts.items()):
+        manifest = store.manifest(part)
+        files = sorted(path for path in store.folder(part).rglob("*") if path.is_file())
+        facts[name] = asdict(manifest) if manifest else [(file.name, file.stat().st_size) for file in files]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,124 @@
+"""What each stage of the 15 B engine takes on a GPU, and how its parts are arranged so that all stages fit.
+
+    resident   every part stays on the GPU
+    swapped    the part of one stage at a time
+    fp8        the same, networks in eight bits, the text encoder on the CPU
+
+Weights are counted from the published files, activations a token or pixel from the code that makes them: the MLP holds the
+widest tensors. Torch-free, so that a plan can be made anywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from happyhorse.engines.base import Capabilities
+from happyhorse.engines.passes import Conditions, Refine, Tokens, count, refinement
+from happyhorse.errors import OutOfMemory
+from happyhorse.model.config import PRESETS, ModelConfig
+from happyhorse.shapes import FPS
+
+Strategy = Literal["resident", "swapped", "fp8"]
+STRATEGIES: tuple[Strategy, ...] = ("resident", "swapped", "fp8")
+GB = 1_000_000_000
+
+NETWORK_BYTES = 30_640_000_000
+NETWORK_FP8_BYTES = 15_380_000_000
+TEXT_ENCODER_BYTES = 18_000_000_000
+WAN_VAE_BYTES = 1_410_000_000
+AUDIO_VAE_BYTES = 625_000_000
+TURBO_VAE_BYTES = 215_000_000
+CONTEXT_BYTES = 700_000_000
+"""CUDA itself, and what the allocator cannot use."""
+DECODE_BYTES_PER_PIXEL = 7_000
+"""TurboVAE in bf16, a pixel of one picture: a window of nine latent frames is 36 pictures."""
+
+
+@dataclass(frozen=True)
+class StageMemory:
+    """One stage on the GPU."""
+
+    stage: str
+    weights_bytes: int
+    activation_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        return self.weights_bytes + self.activation_bytes
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """How the parts are arranged, what each stage then takes, and the most at one time."""
+
+    strategy: Strategy
+    stages: tuple[StageMemory, ...]
+    peak_bytes: int
+
+
+def bytes_per_token(config: ModelConfig) -> int:
+    """Peak bytes of activations for each row of the sequence: inside the gated MLP, in its published precision.
+
+    The residual in float32; the widened rows in bf16 and float32; then, of the gated half, two float32 steps of the
+    activation beside its result.
+    """
+    wide = config.mlp_width(config.num_layers - 1)
+    return 4 * config.hidden + (2 + 4) * 2 * wide + 3 * 4 * wide
+
+
+def stages_of(
+    base: Tokens,
+    refine: Refine | None,
+    size: tuple[int, int],
+    *,
+    fp8: bool = False,
+    config: ModelConfig = PRESETS["15b"],
+) -> tuple[StageMemory, ...]:
+    """Return every stage of one clip; `size` is (width, height) of the pictures that are decoded."""
+    network, each = (NETWORK_FP8_BYTES if fp8 else NETWORK_BYTES), bytes_per_token(config)
+    text = StageMemory("text", 0 if fp8 else TEXT_ENCODER_BYTES, 0 if fp8 else base.text * each // 8)
+    passes = [StageMemory("base", network, base.total * each)]
+    if refine is not None:
+        passes.append(StageMemory("refine", network, refine.tokens.total * each))
+    decode = StageMemory(
+        "decode", TURBO_VAE_BYTES + AUDIO_VAE_BYTES, DECODE_BYTES_PER_PIXEL * size[0] * size[1]
+    )
+    return (text, StageMemory("first frame", WAN_VAE_BYTES, 1_000 * size[0] * size[1]), *passes, decode)
+
+
+def plan_memory(
+    capabilities: Capabilities,
+    free_bytes: int,
+    *,
+    resolution: str | None = None,
+    duration_s: int = 5,
+    ratio: str = "16:9",
+) -> MemoryPlan:
+    """Choose the first strategy under which a clip fits; by default the smallest the engine makes, a draft.
+
+    Raises: OutOfMemory saying what the leanest needs and what is free.
+    """
+    frames, nothing = duration_s * FPS, Conditions(0, False)
+    size = capabilities.base_sizes[ratio]
+    _, tokens = count(capabilities, size, frames, nothing)
+    refine = refinement(capabilities, resolution, ratio, frames, nothing) if resolution else None
+    if refine is not None:
+        size = (refine.width, refine.height)
+    for strategy in STRATEGIES:
+        stages = stages_of(tokens, refine, size, fp8=strategy == "fp8")
+        plan = MemoryPlan(strategy, stages, CONTEXT_BYTES + _peak(stages, strategy))
+        if plan.peak_bytes <= free_bytes:
+            return plan
+    worst = max(plan.stages, key=lambda stage: stage.total_bytes)
+    what = f"{duration_s} s at {resolution or 'draft size'}"
+    raise OutOfMemory(
+        f"{capabilities.engine} needs {plan.peak_bytes / GB:.1f} GB of GPU memory for {what} (stage {worst.stage}: weights "
+        f"{worst.weights_bytes / GB:.1f}, activations {worst.activation_bytes / GB:.1f}) and {free_bytes / GB:.1f} GB are free"
+    )
+
+
+def _peak(stages: tuple[StageMemory, ...], strategy: Strategy) -> int:
+    if strategy == "resident":
+        return sum(stage.weights_bytes for stage in stages) + max(stage.activation_bytes for stage in stages)
+    return max(stage.total_bytes for stage in stages)

@@ -1,0 +1,283 @@
+"""Published 15 B networks on disk, in every layout they are published in, and how one becomes a Transformer.
+
+    original    DIR/model-0000k-of-0000n.safetensors and an index, or one file; `base` in bf16 and float32, the others float32
+    diffusers   FastVideo's: DIR/transformer (super-resolution: DIR/sr_transformer) with config.json and its own shard names
+    fp8         the original's names; matrices in E4M3, each with a scale beside it
+
+Keys are the same in all three. Headers are read and judged first: every name, shape and dtype must be right before one
+value is read. Files are mapped into memory and each tensor goes to the device by itself, so the peak is the model and
+one tensor. Source: specs/model.md 1.2, 7.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from happyhorse.errors import Unsupported, WeightsMissing
+from happyhorse.model.checkpoint import read_metadata
+from happyhorse.model.config import CoordsStyle, ModelConfig
+from happyhorse.model.fp8 import FP8, Fp8Linear, has_nan, put
+from happyhorse.model.transformer import GroupedLinear, Transformer
+
+Layout = Literal["original", "diffusers", "fp8"]
+_SUBFOLDERS = ("transformer", "sr_transformer")
+_SCALE_SUFFIXES = (".__fp8_scale", "_scale")
+"""What a scale's name adds to its matrix's, in the repackagings we know."""
+_PLAIN_DTYPES = ("F32", "BF16", "F16")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tensor as a header describes it."""
+
+    file: Path
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Shards:
+    """Everything a folder says of a network before a value is read."""
+
+    path: Path
+    layout: Layout
+    entries: Mapping[str, Entry]
+    config: ModelConfig | None
+    """What the folder says of the network's sizes; the original layout says nothing."""
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of the files."""
+        return sum(file.stat().st_size for file in {entry.file for entry in self.entries.values()})
+
+
+def read_shards(path: Path) -> Shards:
+    """Read the headers of a network: one .safetensors file, or a folder in any layout.
+
+    Raises: WeightsMissing for a shard that is missing, renamed, cut short or without what its index promises.
+    """
+    inner = [path / name for name in _SUBFOLDERS if (path / name).is_dir()]
+    folder = inner[-1] if inner else path
+    entries = _entries(folder)
+    config = _config(folder / "config.json")
+    is_fp8 = any(entry.dtype == "F8_E4M3" for entry in entries.values())
+    layout: Layout = "fp8" if is_fp8 else "diffusers" if config is not None else "original"
+    return Shards(path, layout, entries, config)
+
+
+def load_network(path: Path, config: ModelConfig, *, device: str | torch.device = "cpu") -> Transformer:
+    """Load a published network in the published dtypes: block matrices bf16 (or FP8 as stored), all else float32.
+
+    Raises: WeightsMissing naming the first tensor that is absent, unknown, of another shape or dtype, or not finite.
+    """
+    shards = read_shards(path)
+    model = empty_network(shards, config)
+    matrices = {
+        f"{name}.weight" for name, module in model.named_modules() if isinstance(module, GroupedLinear)
+    }
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in read_tensors(shards, device=device):
+        if name.endswith(_SCALE_SUFFIXES):
+            tensors[_scale_of(name)] = tensor.float().reshape(-1)
+        elif tensor.dtype == FP8:
+            tensors[name] = tensor
+        else:
+            tensors[name] = tensor.to(torch.bfloat16 if name in matrices else torch.float32)
+    model.load_state_dict(tensors, strict=True, assign=True)
+    return model.eval()
+
+
+def empty_network(shards: Shards, config: ModelConfig) -> Transformer:
+    """Return the network on the meta device, with FP8 layers where the shards have them, after judging every header.
+
+    Raises: WeightsMissing unless names, shapes and dtypes are exactly those of `config`.
+    """
+    _check_config(shards, config)
+    with torch.device("meta"):
+        model = Transformer(config)
+    scales = {_scale_of(name): name for name in shards.entries if name.endswith(_SCALE_SUFFIXES)}
+    for name, module in list(model.named_modules()):
+        if (
+            isinstance(module, GroupedLinear)
+            and shards.entries.get(f"{name}.weight", _NONE).dtype == "F8_E4M3"
+        ):
+            if f"{name}.scale" not in scales:
+                raise WeightsMissing(
+                    f"{shards.path}: {name}.weight is stored as FP8 but its scale is missing"
+                )
+            scale = shards.entries[scales[f"{name}.scale"]].shape or (1,)
+            weight = torch.empty_like(module.weight, dtype=FP8)
+            put(
+                model,
+                name,
+                Fp8Linear(weight, torch.empty(scale, device="meta").reshape(-1), groups=module.groups),
+            )
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    found = {_scale_of(name): (entry.shape or (1,), entry) for name, entry in shards.entries.items()}
+    _check_names(shards, found.keys(), wanted.keys())
+    for name, (shape, entry) in found.items():
+        if shape != wanted[name]:
+            raise WeightsMissing(
+                f"{entry.file}: {name} has the shape {shape}; this model needs {wanted[name]}"
+            )
+        is_fp8_matrix = entry.dtype == "F8_E4M3" and name.removesuffix(".weight") + ".scale" in wanted
+        if entry.dtype not in _PLAIN_DTYPES and not is_fp8_matrix:
+            raise WeightsMissing(
+                f"{entry.file}: {name} is stored as {entry.dtype}; {', '.join(_PLAIN_DTYPES)} and, for block "
+                "matrices, F8_E4M3 can be read"
+            )
+    return model
+
+
+def read_tensors(shards: Shards, *, device: str | torch.device = "cpu") -> Iterator[tuple[str, Tensor]]:
+    """Yield every tensor as stored, file by file. Raises: WeightsMissing for values that are not finite."""
+    for file in sorted({entry.file for entry in shards.entries.values()}):
+        with safe_open(file, framework="pt", device=str(device)) as opened:
+            for name in (name for name, entry in shards.entries.items() if entry.file == file):
+                tensor = opened.get_tensor(name)
+                if has_nan(tensor) if tensor.dtype == FP8 else not bool(tensor.isfinite().all()):
+                    raise WeightsMissing(f"{file}: {name} contains values that are not finite")
+                yield name, tensor
+
+
+def config_from_published(
+    arch: Mapping[str, object], *, frame_receptive_field: int = 11, coords_style: CoordsStyle = "v2"
+) -> ModelConfig:
+    """Read sizes under their published names. Raises: Unsupported for features that no published model has."""
+    fixed = {"enable_attn_gating": True, "activation_type": "swiglu7", "post_norm_layers": []}
+    for name, only in fixed.items():
+        if arch.get(name, only) != only:
+            raise Unsupported(f"{name} is {arch[name]!r}; only {only!r} is supported")
+    try:
+        hidden, head_dim = _int(arch["hidden_size"]), _int(arch["head_dim"])
+        return ModelConfig(
+            num_layers=_int(arch["num_layers"]),
+            hidden=hidden,
+            head_dim=head_dim,
+            num_heads=_int(arch.get("num_heads_q", hidden // head_dim)),
+            num_kv_heads=_int(arch["num_heads_kv"] if "num_heads_kv" in arch else arch["num_query_groups"]),
+            video_channels=_int(arch["video_in_channels"]),
+            audio_channels=_int(arch["audio_in_channels"]),
+            text_channels=_int(arch["text_in_channels"]),
+            modality_layers=_ints(arch["mm_layers"]),
+            gelu7_layers=_ints(arch["gelu7_layers"]),
+            windowed_layers=_ints(arch.get("local_attn_layers") or ()),
+            frame_receptive_field=frame_receptive_field,
+            coords_style=coords_style,
+        )
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as err:
+        raise Unsupported(f"the sizes of the network are incomplete or wrong: {err}") from err
+
+
+_NONE = Entry(Path(), (), "")
+
+
+def _int(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"{value!r} is not a whole number")
+    return value
+
+
+def _ints(value: object) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"{value!r} is not a list")
+    return tuple(map(_int, value))
+
+
+def _scale_of(name: str) -> str:
+    """The name in our FP8 layer of a stored scale; other names stay."""
+    for suffix in _SCALE_SUFFIXES:
+        if name.endswith(f".weight{suffix}"):
+            return name.removesuffix(f"weight{suffix}") + "scale"
+    return name
+
+
+def _check_config(shards: Shards, config: ModelConfig) -> None:
+    if shards.config is None:
+        return
+    # Windows and coordinates belong to the stage, not to the file.
+    stated = replace(
+        shards.config,
+        windowed_layers=config.windowed_layers,
+        frame_receptive_field=config.frame_receptive_field,
+        coords_style=config.coords_style,
+    )
+    ours, theirs = config.to_dict(), stated.to_dict()
+    for name, value in ours.items():
+        if theirs[name] != value:
+            raise WeightsMissing(
+                f"{shards.path}: its config.json says {name} {theirs[name]}; this model needs {value}"
+            )
+
+
+def _check_names(shards: Shards, found: Set[str], wanted: Set[str]) -> None:
+    absent, unknown = sorted(wanted - found), sorted(found - wanted)
+    if absent:
+        raise WeightsMissing(f"{shards.path} lacks {len(absent)} of {len(wanted)} tensors, first {absent[0]}")
+    if unknown:
+        raise WeightsMissing(
+            f"{shards.path} holds {len(unknown)} tensors this model does not have, first {unknown[0]}"
+        )
+
+
+def _entries(folder: Path) -> dict[str, Entry]:
+    if folder.is_file():
+        return _header(folder)
+    indexes = sorted(folder.glob("*.safetensors.index.json"))
+    if len(indexes) == 1:
+        return _indexed(folder, indexes[0])
+    files = sorted(folder.glob("*.safetensors"))
+    if len(files) == 1 and not indexes:
+        return _header(files[0])
+    if not folder.is_dir():
+        raise WeightsMissing(f"there are no weights at {folder}")
+    if any(folder.glob("*.safetensors.zst")):
+        raise WeightsMissing(f"{folder} holds compressed shards; unpack them first: zstd -d {folder}/*.zst")
+    raise WeightsMissing(
+        f"{folder} has {len(files)} safetensors files and {len(indexes)} indexes; one file, or one index, is needed"
+    )
+
+
+def _indexed(folder: Path, index: Path) -> dict[str, Entry]:
+    try:
+        places = {str(name): str(file) for name, file in json.loads(index.read_text())["weight_map"].items()}
+    except (ValueError, KeyError, AttributeError, OSError) as err:
+        raise WeightsMissing(f"{index} is not a shard index: {err!r}") from err
+    names = sorted(set(places.values()))
+    for name in names:
+        if Path(name).name != name:
+            raise WeightsMissing(f"{index} names the shard {name!r}, which lies outside its folder")
+        if not (folder / name).is_file():
+            strangers = sorted({file.name for file in folder.glob("*.safetensors")} - set(names))
+            renamed = f"; {strangers[0]} is in no index: was it renamed?" if strangers else ""
+            raise WeightsMissing(f"{folder} lacks {name}, which its index names{renamed}")
+    entries = {name: entry for file in names for name, entry in _header(folder / file).items()}
+    for name, file in places.items():
+        if entries.get(name, _NONE).file.name != file:
+            raise WeightsMissing(f"{folder / file} lacks {name}, which the index places there")
+    return entries
+
+
+def _header(file: Path) -> dict[str, Entry]:
+    read_metadata(file)
+    with safe_open(file, framework="pt") as opened:
+        slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118 - safe_open is no mapping
+        return {name: Entry(file, tuple(s.get_shape()), s.get_dtype()) for name, s in slices.items()}
+
+
+def _config(file: Path) -> ModelConfig | None:
+    if not file.is_file():
+        return None
+    try:
+        values = json.loads(file.read_text())
+        if not isinstance(values, dict):
+            raise ValueError("it is no JSON object")
+        return config_from_published(values) if values else None
+    except (ValueError, Unsupported) as err:
+        raise WeightsMissing(f"{file} does not describe this network: {err}") from err

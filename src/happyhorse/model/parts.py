@@ -1,0 +1,50 @@
+"""The parts of the 15 B model on the device: each is loaded when a stage needs it, and kept or let go as planned."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from happyhorse.errors import OutOfMemory
+
+Module = TypeVar("Module", bound=nn.Module)
+Loader = Callable[[], nn.Module]
+
+
+class Parts:
+    """Loads parts by name. Those in `kept` stay on the device; the others go when their stage is over."""
+
+    def __init__(self, loaders: Mapping[str, Loader], *, kept: frozenset[str] = frozenset()) -> None:
+        self.loaders = dict(loaders)
+        self.kept = kept
+        self.loaded: dict[str, nn.Module] = {}
+
+    @contextmanager
+    def use(self, name: str, kind: type[Module]) -> Iterator[Module]:
+        """Give a part to a stage. Raises: WeightsMissing as its loader; OutOfMemory when it does not fit."""
+        try:
+            if name not in self.loaded:
+                self.loaded[name] = self.loaders[name]()
+            module = self.loaded[name]
+            assert isinstance(module, kind)
+            yield module
+        except torch.OutOfMemoryError as err:
+            self.release()
+            said = str(err).split(". ")[0]
+            raise OutOfMemory(f"the device has too little memory for {name} at this size: {said}") from err
+        finally:
+            if name not in self.kept:
+                self.loaded.pop(name, None)
+                _return_memory()
+
+    def release(self) -> None:
+        """Let every part go."""
+        self.loaded.clear()
+        _return_memory()
+
+
+def _return_memory() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

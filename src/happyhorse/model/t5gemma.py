@@ -1,0 +1,52 @@
+"""The 15 B model's prompt encoder: the encoder half of T5Gemma, run by `transformers` in bf16.
+
+Axes: n rows, c channels (3584 as published). Source: specs/model.md 2.
+"""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from happyhorse.errors import WeightsMissing
+from happyhorse.model.extras import require
+
+MAX_ROWS = 640
+
+
+class PromptEncoder(nn.Module):
+    """Prompt -> rows of features, as many as it has tokens and at most MAX_ROWS."""
+
+    def __init__(self, tokenizer: object, encoder: nn.Module) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+        self.encoder = encoder
+
+    @classmethod
+    def load(
+        cls, folder: Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.bfloat16
+    ) -> "PromptEncoder":
+        """Read a folder of `transformers`. Raises: WeightsMissing saying what is wrong with it."""
+        transformers = require("transformers")
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            encoder = require("transformers", "models.t5gemma").T5GemmaEncoderModel.from_pretrained(
+                folder, is_encoder_decoder=False, dtype=dtype, local_files_only=True
+            )
+        except (OSError, ValueError, RuntimeError, ImportError) as err:
+            said = str(err).strip().splitlines()
+            raise WeightsMissing(
+                f"{folder} holds no text encoder that can be read: {said[0] if said else err!r}"
+            ) from err
+        return cls(tokenizer, encoder.to(device)).eval()
+
+    def encode(self, prompt: str) -> Float[Tensor, "1 n c"]:
+        """Return features in float32, rounded to half precision as the network saw them in training.
+
+        One prompt, the tokenizer's own defaults, no padding and no template; rows past MAX_ROWS are cut after encoding.
+        """
+        assert callable(self.tokenizer)
+        tokens = self.tokenizer(prompt, return_tensors="pt").to(next(self.encoder.parameters()).device)
+        hidden: Tensor = self.encoder(**tokens).last_hidden_state
+        return hidden[:, :MAX_ROWS].half().float()

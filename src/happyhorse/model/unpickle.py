@@ -1,0 +1,50 @@
+"""Reads a pickled checkpoint in a process of its own and writes what a decoder needs of it as safetensors.
+
+Run as `python -m happyhorse.model.unpickle CHECKPOINT TARGET METADATA`. torch unpickles with `weights_only`: tensors and
+plain containers, no other class and no call. Whatever goes wrong is one line on stderr and exit code 1.
+"""
+
+import json
+import pickle
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from happyhorse.model.checkpoint import save_tensors
+
+BRANCH = "ema_state_dict"
+KEPT = "decoder."
+
+
+def decoder_of(checkpoint: object) -> dict[str, Tensor]:
+    """Return the decoder's averaged tensors. Raises: ValueError if there are none."""
+    found = checkpoint.get(BRANCH) if isinstance(checkpoint, Mapping) else None
+    if not isinstance(found, Mapping):
+        raise ValueError(f"it has no {BRANCH}")
+    stripped = {str(name).removeprefix("module."): tensor for name, tensor in found.items()}
+    kept = {
+        name: tensor
+        for name, tensor in stripped.items()
+        if name.startswith(KEPT) and isinstance(tensor, Tensor)
+    }
+    if not kept:
+        raise ValueError(f"its {BRANCH} has no tensor that begins with {KEPT}")
+    return kept
+
+
+def main(source: str, target: str, metadata: str) -> None:
+    """Convert one file."""
+    checkpoint = torch.load(source, map_location="cpu", weights_only=True, mmap=True)
+    save_tensors(decoder_of(checkpoint), Path(target), metadata=json.loads(metadata))
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:4])
+    except pickle.UnpicklingError as err:
+        sys.exit(f"it holds more than tensors ({str(err).splitlines()[0]})")
+    except Exception as err:  # whatever a stranger's file can cause
+        sys.exit(" ".join(str(err).split()) or repr(err))

@@ -1,0 +1,111 @@
+// The server's /v1, with the key if it wants one. Every failure is an ApiError with the server's own sentence.
+
+const KEY = "happyhorse.key";
+let asking = null;
+
+export class ApiError extends Error {
+  constructor(detail, { status = 0, code = "network", field = null } = {}) {
+    super(detail);
+    Object.assign(this, { status, code, field });
+  }
+}
+
+export const hasKey = () => localStorage.getItem(KEY) !== null;
+export const forgetKey = () => localStorage.removeItem(KEY);
+
+let askForKey = async () => null;
+/** Who asks the user for a key: a function from the server's reason to the key. */
+export const onKeyNeeded = (ask) => { askForKey = ask; };
+
+async function send(path, options) {
+  const headers = new Headers(options.headers);
+  const key = localStorage.getItem(KEY);
+  if (key) headers.set("Authorization", `Bearer ${key}`);
+  try {
+    return await fetch(path, { ...options, headers });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError("The server cannot be reached.");
+  }
+}
+
+async function problemOf(response) {
+  const body = await response.json().catch(() => ({}));
+  return new ApiError(body.detail || `The server answered ${response.status}.`, { ...body, status: response.status });
+}
+
+/** The response of a request; asks for a key and tries again when the server wants one. */
+export async function request(path, options = {}) {
+  const response = await send(path, options);
+  if (response.ok) return response;
+  const problem = await problemOf(response);
+  if (response.status !== 401) throw problem;
+  asking ??= askForKey(problem.message).finally(() => { asking = null; });
+  const key = await asking;
+  if (!key) throw problem;
+  localStorage.setItem(KEY, key);
+  return request(path, options);
+}
+
+export async function get(path, options = {}) {
+  return (await request(path, options)).json();
+}
+
+export async function post(path, body, options = {}) {
+  const headers = { "Content-Type": "application/json", ...options.headers };
+  return (await request(path, { ...options, method: "POST", headers, body: JSON.stringify(body ?? {}) })).json();
+}
+
+export async function remove(path) {
+  await request(path, { method: "DELETE" });
+}
+
+export async function upload(file, name) {
+  const form = new FormData();
+  form.append("file", file, name);
+  return (await request("/v1/files", { method: "POST", body: form })).json();
+}
+
+/** A link of an answer as this page can load it, whatever name the server knows itself by. */
+export function here(url) {
+  const parsed = new URL(url, location.href);
+  return parsed.pathname + parsed.search;
+}
+
+export const isOver = (status) => ["succeeded", "failed", "canceled"].includes(status);
+
+/** Events of a generation from the first one on, until it is over; a lost connection is taken up where it broke. */
+export async function* events(id, signal) {
+  let last = 0;
+  let over = false;
+  for (let tries = 0; !over && !signal.aborted; tries += 1) {
+    try {
+      const headers = last ? { "Last-Event-ID": String(last) } : {};
+      const response = await request(`/v1/generations/${id}/events`, { headers, signal });
+      for await (const event of parsed(response.body)) {
+        tries = 0;
+        last = event.number;
+        over = isOver(event.status);
+        yield event;
+      }
+    } catch (error) {
+      if (signal.aborted || (error.status >= 400 && error.status < 500)) return;
+    }
+    if (!over) await new Promise((resolve) => { setTimeout(resolve, Math.min(10_000, 250 * 2 ** tries)); });
+  }
+}
+
+async function* parsed(stream) {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const blocks = (rest + value).split(/\r?\n\r?\n/);
+    rest = blocks.pop();
+    for (const block of blocks) {
+      const data = block.split(/\r?\n/).filter((line) => line.startsWith("data:")).map((line) => line.slice(5)).join("\n");
+      if (data) yield JSON.parse(data);
+    }
+  }
+}
