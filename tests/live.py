@@ -56,10 +56,10 @@ class Live:
 
 @pytest.fixture(scope="module")
 def front(tmp_path_factory):
-    """The base URL of an application that a whole file of tests shares: for those that are refused and change nothing."""
+    """A client of an application that a whole file of tests shares: for those that are refused and change nothing."""
     service = open_service(tmp_path_factory.mktemp("front"))
-    with listening(service) as url:
-        yield url
+    with listening(service) as url, httpx.Client(base_url=url, timeout=30) as client:
+        yield client
     service.close()
 
 

@@ -92,13 +92,13 @@ class Instant:
     capabilities = CATALOG["testcard"]
     drawn: ClassVar = {}
 
-    def __init__(self, during=lambda show: None):
-        self.during, self.runs = during, 0
+    def __init__(self, during=lambda show: None, *, seconds=0.0):
+        self.during, self.seconds, self.runs = during, seconds, 0
 
     def denoise(self, plan, *, on_progress):
         self.runs += 1
         self.during(on_progress)
-        return TestcardEngine().denoise(plan, on_progress=on_progress)
+        return TestcardEngine(self.seconds).denoise(plan, on_progress=on_progress)
 
     def render(self, plan, take, output, *, on_progress):
         key = plan.digest()
@@ -128,7 +128,7 @@ def service(request, tmp_path):
 def working(service, folder, *, seconds=0.0):
     """A thread that runs queued jobs, oldest first, as a worker would."""
     stop = threading.Event()
-    runner = pipeline(service, folder, engine=TestcardEngine(seconds))
+    runner = pipeline(service, folder, engine=Instant(seconds=seconds))
 
     def work():
         while not stop.wait(0.02):

@@ -50,7 +50,10 @@ def refused(result, *said):
         ([PROMPT, "--ratio", "2:1"], "--ratio must be one of 16:9"),
         ([PROMPT, "--seed", "-1"], "--seed must be a whole number from 0 to 2147483647; got '-1'"),
         ([PROMPT, *["--ref", "a.png"] * 10], "--ref takes at most 9 images; got 10"),
-        ([PROMPT, "--engine", "sora"], "--engine must be one of nano, magihuman, magihuman-base, testcard; got 'sora'"),
+        (
+            [PROMPT, "--engine", "sora"],
+            "--engine must be one of nano, magihuman, magihuman-base, testcard; got 'sora'",
+        ),
         ([PROMPT, "--image", "a.png", "--video", "b.mp4"], "--image and --video cannot be combined"),
         (
             [PROMPT, "--reframe", "1:1"],
@@ -92,6 +95,9 @@ def test_images_that_break_a_limit_are_refused(run, tmp_path):
     still.save(tmp_path / "moving.webp", save_all=True, append_images=[Image.new("RGB", (400, 400), "red")])
     make = ("generate", PROMPT, "--engine", "testcard", "--image")
     refused(run(*make, "absent.png"), "--image: absent.png does not exist")
+    long = run(*make, "a" * 4000)
+    refused(long, "--image: aaa", "File name too long")
+    assert len(long[2]) < 300
     refused(run(*make, "small.png"), "--image is 10x10 pixels; both sides must be at least 300")
     refused(run(*make, "text.png"), "--image: text.png is not an image but text")
     refused(run(*make, "moving.webp"), "--image is animated")
@@ -170,11 +176,12 @@ def test_an_input_is_never_overwritten(run, tmp_path):
     assert (tmp_path / "in.mp4").read_bytes() == before
 
 
-@pytest.mark.parametrize("moment", ["prepare", "base 1"])
+@pytest.mark.parametrize("moment", ["prepare", "base"])
 def test_ctrl_c_says_one_word_and_leaves_the_old_file_whole(tmp_path, moment):
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(b"the old clip")
-    args = ["generate", PROMPT, "--engine", "testcard", "--testcard-seconds", "8", "-o", str(clip)]
+    small = ["--duration", "3", "--resolution", "480P", "--testcard-seconds", "8"]
+    args = ["generate", PROMPT, "--engine", "testcard", *small, "-o", str(clip)]
     code = f"from happyhorse.cli.app import main; main({args!r})"
     child = subprocess.Popen(
         [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -223,6 +230,7 @@ def test_a_prompt_is_shown_and_printed_as_json(run):
         (["generate", PROMPT, "--testcard-seconds", "long"], "--testcard-seconds"),
         (["generat"], "Did you mean 'generate'?"),
         (["world"], "see 'happyhorse world --help'"),
+        (["prompt", PROMPT, "--duration", "-1"], "--duration"),
     ],
 )
 def test_a_wrong_use_is_said_in_two_lines(run, args, said):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from happyhorse import language
 from happyhorse.language import count_words, language_of, seconds_to_say
-from happyhorse.prompt import clauses, findings, grammar, lines, parts, tokens
+from happyhorse.prompt import clauses, findings, grammar, grammar_cjk, lines, parts, sentences, tokens
 from happyhorse.prompt.read import read_prompt, unknown_words
 
 sre_parser = re._parser
@@ -209,6 +209,9 @@ FULL = (
         ("Opens fridge, pours drink, looks at camera", {}, "action_sequence"),
         ("Er öffnet die Tür, dann geht er hinein, dann setzt er sich.", {}, "action_sequence"),
         ("他推开门，走进来，坐下，然后看着我们。", {}, "action_sequence"),
+        ("ドアを開けて、歩いて、座って、それから見る。", {}, "action_sequence"),
+        ("문을 열고, 걸어가고, 앉고, 그리고 나서 본다.", {}, "action_sequence"),
+        ("Une femme ouvre la porte, entre, s'assied, puis regarde.", {}, "action_sequence"),
         ("character3 waves", {"num_references": 2}, "unbound_reference"),
         ("[Image 1] waves", {"num_references": 0}, "unbound_reference"),
         ("character1=1,4 waves", {"num_references": 2}, "unbound_reference"),
@@ -357,8 +360,10 @@ PATTERNS = {
         clauses,
         findings,
         grammar,
+        grammar_cjk,
         lines,
         parts,
+        sentences,
         tokens,
     )
     for name, value in vars(module).items()

@@ -128,6 +128,7 @@ def test_a_changed_manifest_is_found(signed, tmp_path):
     assert inspect(tmp_path / "forged.mp4").manifest == "changed"
 
 
+@pytest.mark.slow
 def test_a_cut_file_is_found(signed, tmp_path):
     data = signed[2].with_name("clip.mp4").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(data[: len(data) // 2])
@@ -145,6 +146,7 @@ def test_an_edit_carries_the_manifest_of_its_video(signed, signer, tmp_path):
     assert report.generation["inputs"] == [{"name": "video", "format": "mp4", "sha256": what.video.sha256}]
 
 
+@pytest.mark.slow
 def test_first_frame_and_references_are_named_as_inputs(signer, tmp_path):
     for number in (1, 2):
         (tmp_path / f"{number}.png").write_bytes(png((400, 400), number))
@@ -157,6 +159,7 @@ def test_first_frame_and_references_are_named_as_inputs(signer, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_an_input_that_the_library_refuses_is_still_named_by_its_hash(signer, tmp_path):
     (tmp_path / "1.png").write_bytes(png((400, 400)))
     what, clip = made(tmp_path, image=str(tmp_path / "1.png"))
@@ -174,6 +177,7 @@ def test_own_certificate_is_never_called_publicly_trusted(signed, home):
     assert "not publicly trusted" in replace(report, signed_here=False).trust
 
 
+@pytest.mark.slow
 def test_a_trust_list_decides_who_is_trusted(signed, home, signer, tmp_path):
     clip = signed[2].with_name("clip.mp4")
     good, bad = tmp_path / "good.pem", tmp_path / "bad.pem"
@@ -190,6 +194,7 @@ def test_key_is_made_once_and_readable_by_its_owner_alone(tmp_path):
     assert [place.name for place in (tmp_path / "new").iterdir()] == [FILE]
 
 
+@pytest.mark.slow
 def test_own_file_takes_the_place_of_the_made_one(signed, tmp_path):
     made_by_hand = open_identity(tmp_path / "theirs", None)
     (tmp_path / "own.pem").write_text(made_by_hand.certificates + made_by_hand.key)
@@ -248,6 +253,7 @@ def test_a_file_that_is_no_media_is_refused(tmp_path):
         inspect(tmp_path / "nothing.mp4")
 
 
+@pytest.mark.slow
 def test_a_prompt_tag_that_was_rewritten_and_signed_by_another_is_found(signed, signer, tmp_path):
     what, _, before = signed
     place = tmp_path / "clip.mp4"
@@ -261,6 +267,7 @@ def test_without_the_library_a_clip_is_made_and_says_what_it_lacks(tmp_path):
     assert Signer(None).sign(clip, what).notes[-1] == UNSIGNED
 
 
+@pytest.mark.slow
 def test_a_job_leaves_a_signed_file(signer, tmp_path):
     service = open_service(tmp_path)
     job = submit(service)
@@ -273,7 +280,7 @@ def test_a_job_leaves_a_signed_file(signer, tmp_path):
     assert output["size_bytes"] == stored.stat().st_size
 
 
-def run(folder, *arguments):
+def typed(folder, *arguments):
     code = "from happyhorse.cli.app import main; main()"
     command = [sys.executable, "-c", code, *map(str, arguments)]
     environment = {**os.environ, "HAPPYHORSE_DATA_DIR": str(folder / "data")}
@@ -282,19 +289,19 @@ def run(folder, *arguments):
 
 @pytest.mark.slow
 def test_generate_signs_and_inspect_tells_by_exit_code(tmp_path):
-    done = run(
+    done = typed(
         tmp_path, "generate", "A cat.", "--engine", "testcard", "--duration", 3, "--resolution", "480P"
     )
     assert done.returncode == 0, done.stderr
-    good = run(tmp_path, "inspect", "clip.mp4")
+    good = typed(tmp_path, "inspect", "clip.mp4")
     assert (good.returncode, good.stdout.splitlines()[0]) == (0, "clip.mp4 is as it was signed")
     assert "signed by this machine, not publicly trusted" in good.stdout
     data = bytearray((tmp_path / "clip.mp4").read_bytes())
     data[len(data) // 2] ^= 1
     (tmp_path / "clip.mp4").write_bytes(data)
-    bad = run(tmp_path, "inspect", "clip.mp4", "--json")
+    bad = typed(tmp_path, "inspect", "clip.mp4", "--json")
     assert (bad.returncode, json.loads(bad.stdout)["manifest"]) == (1, "changed")
     (tmp_path / "text").write_text("hello")
-    other = run(tmp_path, "inspect", "text")
+    other = typed(tmp_path, "inspect", "text")
     assert (other.returncode, other.stdout) == (2, "")
     assert len(other.stderr.splitlines()) == 1

@@ -13,7 +13,8 @@
     ├── Canceled          409  the caller asked to stop
     └── EngineError       500
         ├── WeightsMissing 503
-        └── OutOfMemory    503
+        ├── OutOfMemory    503
+        └── DiskFull       507
 
 Every error has a stable `code`, one clear sentence (what was wrong, the value seen, what is allowed) and says whether a
 retry can help. Domain code raises these; the command line and the HTTP layer each map them in one place.
@@ -125,4 +126,12 @@ class OutOfMemory(EngineError):
 
     code = "out_of_memory"
     status = 503
+    retryable = True
+
+
+class DiskFull(EngineError):
+    """There is no room for the clip on the disk."""
+
+    code = "disk_full"
+    status = 507
     retryable = True

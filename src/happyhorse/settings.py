@@ -71,6 +71,7 @@ class Settings:
         more = {
             "HAPPYHORSE_RETENTION_HOURS": f"{self.retention_hours:g}",
             "HAPPYHORSE_STORAGE": self.storage or "",
+            "HAPPYHORSE_ALLOW_LOCAL_URLS": "1" if self.allow_local_urls else "",
         }
         return {**os.environ, **own, **more}
 

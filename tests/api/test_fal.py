@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from live import PRICE, front, serving  # noqa: F401
-from rig import PROMPT, listening, png, until, working
+from rig import PROMPT, listening, pipeline, plainly, png, until, working
 
 from happyhorse.api.server import read_tls
 from happyhorse.errors import InvalidRequest
@@ -44,18 +44,18 @@ def test_a_request_goes_from_the_queue_to_its_result(http, service, tmp_path):
     made = queued(http)
     assert (made["status"], made["queue_position"]) == ("IN_QUEUE", 0)
     assert queued(http)["queue_position"] == 1
-    waiting = httpx.get(made["status_url"], params={"logs": True})
+    waiting = http.get(made["status_url"], params={"logs": True})
     assert (waiting.status_code, waiting.json()["queue_position"]) == (202, 0)
-    refused(httpx.get(made["response_url"]), 400, "Request is still in progress")
+    refused(http.get(made["response_url"]), 400, "Request is still in progress")
     with working(service, tmp_path):
-        until(lambda: httpx.get(made["status_url"]).status_code == 200)
-    done = httpx.get(made["status_url"], params={"logs": "true"})
+        until(lambda: http.get(made["status_url"]).status_code == 200)
+    done = http.get(made["status_url"], params={"logs": "true"})
     assert done.json()["status"] == "COMPLETED"
     assert done.json()["metrics"]["inference_time"] >= 0
     assert [line["message"] for line in done.json()["logs"]][:2] == ["queued", "running"]
     assert done.headers["x-fal-request-id"] == made["request_id"]
-    result = httpx.get(made["response_url"]).json()
-    clip = httpx.get(result["video"]["url"])
+    result = http.get(made["response_url"]).json()
+    clip = http.get(result["video"]["url"])
     assert len(clip.content) == result["video"]["file_size"]
     assert (result["video"]["content_type"], result["seed"]) == ("video/mp4", 42)
 
@@ -63,7 +63,7 @@ def test_a_request_goes_from_the_queue_to_its_result(http, service, tmp_path):
 def test_a_running_request_is_told_with_the_key_for_its_logs(http, service):
     made = queued(http)
     service.store.begin(made["request_id"], "w")
-    running = httpx.get(made["status_url"])
+    running = http.get(made["status_url"])
     assert (running.status_code, running.json()["status"], running.json()["logs"]) == (
         202,
         "IN_PROGRESS",
@@ -75,12 +75,12 @@ def test_below_run_the_answer_is_the_result_itself(http, service, tmp_path):
     with working(service, tmp_path):
         result = http.post(f"/run{T2V}", json=SMALL).json()
     assert result["seed"] == 42
-    assert httpx.get(result["video"]["url"]).status_code == 200
+    assert http.get(result["video"]["url"]).status_code == 200
 
 
 def test_the_status_is_streamed_until_it_is_completed(http, service, tmp_path):
     made = queued(http)
-    with working(service, tmp_path), httpx.stream("GET", f"{made['status_url']}/stream?logs=1") as answer:
+    with working(service, tmp_path), http.stream("GET", f"{made['status_url']}/stream?logs=1") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         found = [json.loads(line[5:]) for line in answer.iter_lines() if line.startswith("data:")]
     assert found[0]["status"] in ("IN_QUEUE", "IN_PROGRESS")
@@ -117,7 +117,7 @@ def test_the_status_is_streamed_until_it_is_completed(http, service, tmp_path):
     ],
 )
 def test_a_bad_field_is_located_in_the_body(front, endpoint, given, field, said):  # noqa: F811
-    answer = httpx.post(f"{front}{APP}/{endpoint}", json={**SMALL, **given})
+    answer = front.post(f"{APP}/{endpoint}", json={**SMALL, **given})
     assert answer.status_code == 422, answer.text
     (detail,) = answer.json()["detail"]
     assert (detail["loc"], detail["type"]) == (["body", field], "value_error")
@@ -133,29 +133,44 @@ def test_what_is_not_there_and_who_is_not_known_are_refused(http):
 
 def test_a_canceled_request_is_completed_with_an_error_and_cannot_be_canceled_when_it_is_over(http, service):
     made = queued(http)
-    answer = httpx.put(made["cancel_url"])
+    answer = http.put(made["cancel_url"])
     assert (answer.status_code, answer.json()) == (202, {"status": "CANCELLATION_REQUESTED"})
-    status = httpx.get(made["status_url"])
+    status = http.get(made["status_url"])
     assert (status.status_code, status.json()["error"]) == (200, "Request was cancelled")
-    refused(httpx.get(made["response_url"]), 400, "Request was cancelled")
+    refused(http.get(made["response_url"]), 400, "Request was cancelled")
     job = queued(http)
     begun = service.store.begin(job["request_id"], "w")
     service.store.succeed(begun.id, begun.attempt, {})
-    answer = httpx.put(job["cancel_url"])
+    answer = http.put(job["cancel_url"])
     assert (answer.status_code, answer.json()) == (400, {"status": "ALREADY_COMPLETED"})
+
+
+def test_a_webhook_holds_the_result_or_the_error(http, service, tmp_path, receiver):
+    service.outbound.allow_local = True
+    endpoint = f"{T2V}?fal_webhook={receiver.url}"
+    done, stopped = queued(http, endpoint), queued(http, endpoint)
+    pipeline(service, tmp_path).run(done["request_id"], plainly)
+    http.put(stopped["cancel_url"])
+    until(lambda: len(receiver.came) == 2)
+    told = {body["request_id"]: body for body in (json.loads(came[2]) for came in receiver.came)}
+    good, bad = told[done["request_id"]], told[stopped["request_id"]]
+    assert (good["status"], good["payload"]) == ("OK", http.get(done["response_url"]).json())
+    assert (bad["status"], bad["error"]) == ("ERROR", "Request was cancelled")
+    answer = http.post(f"{T2V}?fal_webhook=ftp://x.test", json=SMALL)
+    assert answer.json()["detail"][0]["loc"] == ["body", "fal_webhook"]
 
 
 def test_a_file_is_stored_in_two_steps_or_in_one(http, service):
     data = png()
     sent = {"file_name": "a b.png", "content_type": "image/png"}
     ticket = http.post("/storage/upload/initiate", params={"storage_type": "gcs"}, json=sent).json()
-    put = httpx.put(ticket["upload_url"], content=data, headers={"Content-Type": "image/png"})
+    put = http.put(ticket["upload_url"], content=data, headers={"Content-Type": "image/png"})
     assert put.status_code == 200
-    assert httpx.get(ticket["file_url"]).content == data
+    assert http.get(ticket["file_url"]).content == data
     _, key = service.keys.create("fal")
     token = http.post("/storage/auth/token", headers={"Authorization": f"Key {key}"}, json={}).json()
     assert datetime.datetime.fromisoformat(token["expires_at"]) > datetime.datetime.now(datetime.UTC)
-    stored = httpx.post(
+    stored = http.post(
         f"{token['base_url']}/files/upload",
         content=data,
         headers={
@@ -164,7 +179,7 @@ def test_a_file_is_stored_in_two_steps_or_in_one(http, service):
             "X-Fal-File-Name": "b.png",
         },
     )
-    assert httpx.get(stored.json()["access_url"]).content == data
+    assert http.get(stored.json()["access_url"]).content == data
     made = queued(http, f"{APP}/image-to-video", image_url=ticket["file_url"])
     assert service.store.get(made["request_id"], owner=None).mode == "i2v"
 
@@ -254,6 +269,10 @@ def test_the_unmodified_sdk_makes_clips_from_text_an_image_and_references(live, 
     handle = client.submit(own("image-to-video"), {**SMALL, "image_url": image})
     assert handle.get()["video"]["content_type"] == "video/mp4"
     assert live.generation(handle.request_id)["mode"] == "i2v"
+
+    told = list(client.stream(own("v1.1/text-to-video"), SMALL))
+    assert told[-2]["status"] == "COMPLETED"
+    live.download(told[-1]["video"]["url"])
 
     images = [fal.encode_file(live.picture(number)) for number in range(3)]
     result = client.run(own("v1.1/reference-to-video"), {**SMALL, "image_urls": images})

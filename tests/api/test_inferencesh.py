@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 from live import PRICE, front, serving  # noqa: F401
-from rig import PROMPT, listening, png, until, working
+from rig import PROMPT, listening, pipeline, plainly, png, until, working
 
 T2V = "alibaba/happyhorse-1-1-t2v"
 SMALL = {"prompt": PROMPT, "resolution": "480P", "duration": 3, "seed": 42}
@@ -54,7 +54,7 @@ def test_a_task_is_streamed_line_by_line_until_it_is_completed(http, service, tm
     assert last["input"] == {"prompt": PROMPT, "resolution": "480P", "duration": 3, "seed": 42}
     (clip,) = last["output"]["output_meta"]["outputs"]
     assert (clip["seconds"], clip["resolution"], clip["fps"]) == (3, "480p", 25)
-    assert httpx.get(last["output"]["video"]).headers["content-type"] == "video/mp4"
+    assert http.get(last["output"]["video"]).headers["content-type"] == "video/mp4"
 
 
 def test_a_quiet_stream_repeats_the_task_before_clients_give_up(http, service, monkeypatch):
@@ -94,7 +94,7 @@ def test_older_clients_get_the_same_tasks_as_server_sent_events(http, service):
 )
 def test_a_bad_input_is_a_problem_that_names_the_field(front, app, given, status, said):  # noqa: F811
     body = {"app": app, "input": {**SMALL, **given}}
-    refused(httpx.post(f"{front}/apps/run", json=body), status, said)
+    refused(front.post(f"/apps/run", json=body), status, said)
 
 
 def test_what_is_no_input_is_refused(http):
@@ -112,31 +112,28 @@ def announce(http, name="a b.png"):
     return entry
 
 
-def put(entry, data, **changed):
-    return httpx.put(
-        entry["upload_url"], content=data, headers={"Content-Type": "image/png"}, **changed
-    ).status_code
+def put(http, entry, data):
+    headers = {"Content-Type": "image/png"}
+    return http.put(entry["upload_url"], content=data, headers=headers).status_code
 
 
 def test_a_file_is_put_once_where_it_was_announced_and_then_is_an_input(http, service):
     entry = announce(http)
     data = png()
-    assert (
-        httpx.put(entry["upload_url"].replace("signature=", "signature=0"), content=data).status_code == 403
-    )
-    assert httpx.put(entry["upload_url"].split("?")[0], content=data).status_code == 403
-    assert put(entry, data) == 200
-    assert put(entry, png(seed=1)) == 409
-    assert httpx.get(entry["uri"]).content == data
+    assert http.put(entry["upload_url"].replace("signature=", "signature=0"), content=data).status_code == 403
+    assert http.put(entry["upload_url"].split("?")[0], content=data).status_code == 403
+    assert put(http, entry, data) == 200
+    assert put(http, entry, png(seed=1)) == 409
+    assert http.get(entry["uri"]).content == data
     task = made(run(http, "alibaba/happyhorse-1-1-i2v", image=entry["uri"]))
     assert task["input"]["image"] == entry["id"]
     assert service.store.get(task["id"], owner=None).mode == "i2v"
-    assert put(announce(http), b"no picture") == 422
+    assert put(http, announce(http), b"no picture") == 422
 
 
 def test_files_of_a_task_are_listed_and_deleted_with_it(http, service):
     entry = announce(http)
-    put(entry, png())
+    put(http, entry, png())
     here = f"/tasks/{made(run(http, 'alibaba/happyhorse-1-1-i2v', image=entry['uri']))['id']}"
     assert [file["id"] for file in made(http.get(f"{here}/files"))] == [entry["id"]]
     assert made(http.get(f"{here}/files", params={"role": "output"})) == []
@@ -148,6 +145,17 @@ def test_files_of_a_task_are_listed_and_deleted_with_it(http, service):
     assert made(http.delete(f"{here}/files")) == {"deleted": [], "skipped": []}
     assert http.delete(here, params={"files": "true"}).status_code == 204
     refused(http.get(here), 404, "there is no generation")
+
+
+def test_a_webhook_is_the_task_when_it_is_over(http, service, tmp_path, receiver):
+    service.outbound.allow_local = True
+    task = made(http.post("/apps/run", json={"app": T2V, "input": SMALL, "webhook": receiver.url}))
+    pipeline(service, tmp_path).run(task["id"], plainly)
+    until(lambda: receiver.came)
+    told = json.loads(receiver.came[0][2])
+    assert told == made(http.get(f"/tasks/{task['id']}"))
+    bad = {"app": T2V, "input": SMALL, "webhook": "ftp://x.test"}
+    refused(http.post("/apps/run", json=bad), 422, "webhook: ")
 
 
 def test_it_is_also_served_below_its_prefix_and_at_the_old_address(http):

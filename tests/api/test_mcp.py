@@ -10,7 +10,7 @@ import mcp
 import pytest
 from live import PRICE, front, serving  # noqa: F401
 from mcp.client.streamable_http import streamable_http_client
-from rig import PROMPT, listening, until, working
+from rig import PROMPT, listening, pipeline, plainly, until, working
 
 SMALL = {"prompt": PROMPT, "resolution": "480P", "duration": 3, "seed": 42}
 TOOLS = {
@@ -38,7 +38,9 @@ async def connected(url, *, mode="auto", key=None, trust=True):
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     async with (
         httpx2.AsyncClient(headers=headers, timeout=60, verify=trust) as http,
-        mcp.Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=mode) as client,
+        mcp.Client(
+            streamable_http_client(f"{str(url).rstrip('/')}/mcp", http_client=http), mode=mode
+        ) as client,
     ):
         yield client
 
@@ -75,7 +77,7 @@ async def succeeded(client, task_id):
 @pytest.mark.parametrize("mode", ERAS)
 def test_the_tools_are_those_of_the_published_server_and_one_to_cancel(front, mode):  # noqa: F811
     async def use():
-        async with connected(front, mode=mode) as client:
+        async with connected(front.base_url, mode=mode) as client:
             tools = {tool.name: tool.input_schema for tool in (await client.list_tools()).tools}
             assert set(tools) == TOOLS
             assert tools["happyhorse_generate_video"]["required"] == ["prompt"]
@@ -128,7 +130,7 @@ def test_a_caller_with_a_progress_token_is_told_the_progress_until_the_end(url, 
 
 def test_what_is_wrong_is_told_under_the_tools_own_names(front):  # noqa: F811
     async def use():
-        async with connected(front) as client:
+        async with connected(front.base_url) as client:
             assert (await bad(client, "generate_video", duration=3))["message"] == "prompt is required"
             wrong = await bad(client, "generate_video", **{**SMALL, "duration": 16})
             assert wrong["field"] == "duration"
@@ -140,6 +142,7 @@ def test_what_is_wrong_is_told_under_the_tools_own_names(front):  # noqa: F811
                 client, "generate_video_from_image", **SMALL, image_url="http://127.0.0.1/a.png"
             )
             assert wrong["field"] == "image_url"
+            assert "NUL" in (await bad(client, "generate_video", prompt="a cat\0"))["message"]
             assert (await bad(client, "get_task", task_id="none"))["code"] == "not_found"
             assert (await bad(client, "get_task"))["field"] == "task_id"
             assert (await bad(client, "get_tasks_batch", task_ids=[]))["field"] == "task_ids"
@@ -197,9 +200,18 @@ def test_the_published_servers_requests_are_answered(http, service, tmp_path):
     with working(service, tmp_path):
         until(lambda: http.post("/happyhorse/tasks", json=asked).json()["state"] == "succeeded")
     (clip,) = http.post("/happyhorse/tasks", json=asked).json()["response"]["data"]
-    assert httpx.get(clip["video_url"]).status_code == 200
+    assert http.get(clip["video_url"]).status_code == 200
     batch = http.post("/happyhorse/tasks", json={"ids": [made["task_id"]], "action": "retrieve_batch"}).json()
     assert batch["count"] == 1
+
+
+def test_its_callback_gets_the_task(http, service, tmp_path, receiver):
+    service.outbound.allow_local = True
+    made = http.post("/happyhorse/videos", json={**SMALL, "callback_url": receiver.url}).json()
+    pipeline(service, tmp_path).run(made["task_id"], plainly)
+    until(lambda: receiver.came)
+    asked = {"id": made["task_id"], "action": "retrieve"}
+    assert json.loads(receiver.came[0][2]) == http.post("/happyhorse/tasks", json=asked).json()
 
 
 @pytest.mark.parametrize(
@@ -216,7 +228,7 @@ def test_the_published_servers_requests_are_answered(http, service, tmp_path):
     ],
 )
 def test_its_errors_have_a_code_and_a_sentence(front, route, body, status, said):  # noqa: F811
-    answer = httpx.post(f"{front}/happyhorse/{route}", json=body)
+    answer = front.post(f"/happyhorse/{route}", json=body)
     assert answer.status_code == status, answer.text
     assert said in answer.json()["error"]["message"]
     assert answer.json()["error"]["code"]

@@ -10,7 +10,7 @@ from live import PRICE, serving
 from PIL import Image
 from rig import PROMPT, listening, pipeline, plainly, png, until, working
 
-from happyhorse.api.compat.openai import job_id, to_request
+from happyhorse.api.compat.openai_body import job_id, to_request
 from happyhorse.errors import InvalidRequest
 
 pytestmark = pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")
@@ -64,7 +64,9 @@ def test_a_video_goes_from_queued_to_its_content(http, service, tmp_path):
         "image/webp",
         "WEBP",
     )
-    refused(http.get(f"{here}/content?variant=spritesheet"), 400, "unsupported", "variant")
+    sheet = http.get(f"{here}/content?variant=spritesheet")
+    assert (sheet.headers["content-type"], Image.open(io.BytesIO(sheet.content)).size) == ("image/jpeg", (960, 543))
+    refused(http.get(f"{here}/content?variant=poster"), 400, "invalid_value", "variant")
     assert httpx.get(done["metadata"]["url"]).content == clip.content  # no credential
     assert http.get(f"/v1/generations/{job_id(video['id'])}").json()["status"] == "succeeded"
 
@@ -149,6 +151,10 @@ URL = "https://example.com/a.png"
         ),
         ({"videos": [URL], "metadata": {"audio_setting": "origin"}}, {"video": URL, "audio": "origin"}),
         ({"metadata": {"input": {"media": [{"type": "first_frame", "url": URL}]}}}, {"image": URL}),
+        (
+            {"metadata": {"input": {"prompt": "A cat."}, "parameters": {"ratio": "1:1"}}},
+            {"prompt": "A cat.", "ratio": "1:1"},
+        ),
         ({"size": "1280*720"}, {"resolution": "720P", "ratio": "16:9"}),
         ({"size": "1792x1024"}, {"resolution": "1080P", "ratio": "16:9"}),
         ({"size": "720P", "aspect_ratio": "9:16"}, {"resolution": "720p", "ratio": "9:16"}),
@@ -244,6 +250,26 @@ def test_a_webhook_is_an_event_that_the_sdk_unwraps(http, service, tmp_path, rec
     secret = http.get("/v1/webhooks/default/secret").json()["key"]
     event = openai.OpenAI(api_key="x").webhooks.unwrap(body, headers, secret=secret)
     assert (event.type, event.data.id, event.object) == ("video.completed", video["id"], "event")
+
+
+def test_an_endpoint_is_registered_by_the_sdk_and_hears_of_every_video(http, service, tmp_path, receiver):
+    openai = pytest.importorskip("openai")
+    service.outbound.allow_local = True
+    sdk = openai.OpenAI(api_key=service.keys.create("sdk")[1], base_url=str(http.base_url.join("/v1")))
+    hook = sdk.webhooks.create(name="mine", url=receiver.url, event_types=["video.completed"])
+    assert [found.id for found in sdk.webhooks.list()] == [hook.id]
+    assert sdk.webhooks.retrieve(hook.id).event_types == ["video.completed"]
+    video = sdk.videos.create(prompt=PROMPT, seconds="3", size="480P", extra_body={"seed": 7})
+    pipeline(service, tmp_path).run(job_id(video.id), plainly)
+    until(lambda: receiver.came)
+    _, headers, body = receiver.came[0]
+    assert sdk.webhooks.unwrap(body, headers, secret=hook.signing_secret).data.id == video.id
+    assert sdk.webhooks.delete(hook.id).deleted
+    with pytest.raises(openai.BadRequestError, match="event_types must hold one of"):
+        sdk.webhooks.create(name="mine", url=receiver.url, event_types=["batch.failed"])
+    with pytest.raises(openai.BadRequestError) as caught:
+        sdk.webhooks.create(name="mine", url="ftp://example.com", event_types=["video.failed"])
+    assert caught.value.param == "url"
 
 
 def test_the_same_idempotency_key_makes_one_video_and_another_request_is_not_sent_again(http):

@@ -155,7 +155,8 @@ def test_a_video_of_another_dialect_is_a_prediction_too(http):
 def test_webhooks_tell_start_and_end_signed_with_the_secret_of_the_caller(http, service, tmp_path, receiver):
     replicate = pytest.importorskip("replicate")
     service.outbound.allow_local = True
-    made = create(http, more={"webhook": f"{receiver.url}/hook"}).json()
+    wanted = {"webhook": f"{receiver.url}/hook", "webhook_events_filter": ["start", "completed"]}
+    made = create(http, more=wanted).json()
     pipeline(service, tmp_path).run(job_id(made["id"]), plainly)
     secret = replicate.webhook.WebhookSigningSecret(**http.get("/v1/webhooks/default/secret").json())
     until(lambda: len(receiver.came) == 2)

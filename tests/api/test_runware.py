@@ -22,7 +22,7 @@ def url(service):
 
 
 def dialed(url, **options):
-    return connect(f"{url.replace('http', 'ws')}/runware", max_size=None, **options)
+    return connect(f"{str(url).replace('http', 'ws').rstrip('/')}/runware", max_size=None, **options)
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_a_page_of_another_site_is_not_the_single_user(url):
 )
 def test_a_bad_task_is_told_its_parameter(front, changed, parameter, said):  # noqa: F811
     asked = task(**changed)
-    with dialed(front) as socket:
+    with dialed(front.base_url) as socket:
         told = error(*say(socket, asked))
     assert (told["parameter"], told["taskUUID"]) == (parameter, asked["taskUUID"])
     assert said in told["message"]

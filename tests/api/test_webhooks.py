@@ -60,6 +60,7 @@ def test_the_log_shows_every_try_and_a_delivery_can_be_replayed(http, service, r
     (waiting,) = until(lambda: [found for found in deliveries(http) if found["tries"]])
     assert (waiting["state"], waiting["generation"], waiting["webhook"]) == ("pending", clip["id"], None)
     assert deliveries(http, state="dead") == []
+    assert 'happyhorse_webhook_deliveries{state="pending"} 1.0' in http.get("/metrics").text
     here = f"/v1/webhooks/deliveries/{waiting['id']}"
     replayed = http.post(f"{here}/replay")
     assert (replayed.status_code, replayed.json()["id"]) == (202, waiting["id"])

@@ -1,5 +1,6 @@
 """The test card, through real plans: every mode, real progress, the same seed the same clip."""
 
+import io
 import time
 from pathlib import Path
 
@@ -128,6 +129,15 @@ def test_progress_never_goes_back_and_ends_at_one(tmp_path):
     assert [report.step for report in reports if report.stage == "base"][-1] == 8
     assert {report.stage for report in reports} == {"prepare", "base", "decode", "finish"}
     assert all(report.eta_s is None or report.eta_s >= 0 for report in reports)
+
+
+def test_previews_are_small_pictures_of_the_clip(tmp_path):
+    seen = []
+    run(planned(), tmp_path / "x.mp4", on_progress=seen.append)
+    previews = [Image.open(io.BytesIO(one.preview)) for one in seen if one.preview is not None]
+    assert [picture.size for picture in previews] == [(240, 136)] * 3
+    wanted = np.asarray(Image.fromarray(decode_video(tmp_path / "x.mp4")[25]).resize((240, 136)), float)
+    assert np.abs(np.asarray(previews[1], float) - wanted).mean() < 8
 
 
 def test_a_run_lasts_as_long_as_asked_and_its_estimate_holds(tmp_path):

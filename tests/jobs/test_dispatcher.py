@@ -1,4 +1,5 @@
 import contextlib
+import json
 import time
 
 import pytest
@@ -7,13 +8,14 @@ from standardwebhooks import Webhook
 
 from happyhorse.api.forms import forms
 from happyhorse.api.links import Links
+from happyhorse.engines.base import Progress
 from happyhorse.errors import InvalidRequest, LimitExceeded, NotFound
 from happyhorse.jobs import deliveries, endpoints
 from happyhorse.jobs.deliveries import State
 from happyhorse.jobs.dispatcher import AT_ONCE_PER_URL, PAUSES_S, Dispatcher
 from happyhorse.jobs.outbound import Outbound
 from happyhorse.jobs.submit import LOCAL, Caller
-from happyhorse.jobs.webhooks import EVENTS, Target, default_signer, signing_secret
+from happyhorse.jobs.webhooks import EVENTS, TERMINAL_EVENTS, Target, default_signer, signing_secret
 
 HOST = "http://service.test"
 
@@ -54,7 +56,7 @@ def ended(service):
 
 
 def test_a_job_tells_its_own_target_and_every_endpoint_once(local, receiver, tmp_path):
-    register(local, f"{receiver.url}/all")
+    register(local, f"{receiver.url}/all", events=("running", *TERMINAL_EVENTS))
     job = submit(local, webhook=Target(f"{receiver.url}/own", HOST))
     pipeline(local, tmp_path).run(job.id, plainly)
     with dispatching(local):
@@ -123,6 +125,23 @@ def test_what_no_try_delivers_is_a_dead_letter_and_can_be_replayed(local, receiv
 def test_the_tries_fill_a_day_and_no_more():
     assert 22 * 3600 < sum(PAUSES_S) < 24 * 3600
     assert list(PAUSES_S) == sorted(PAUSES_S)
+
+
+def test_progress_is_told_at_most_twice_a_second_and_once(local, receiver):
+    receiver.script = [500]
+    job = submit(local, webhook=Target(receiver.url, HOST, events=("progress",)))
+    local.store.begin(job.id, "w")
+    for step in range(1, 9):
+        local.store.progress(job.id, 1, Progress("base", step, 8, step / 10))
+    (waiting,) = log(local)
+    assert waiting.due_at - waiting.created_at == pytest.approx(0.5)
+    with dispatching(local):
+        until(lambda: log(local) == [])  # though it was refused, nothing of it stays
+        local.store.progress(job.id, 1, Progress("decode", 1, 8, 0.9))
+        until(lambda: len(receiver.came) == 2)
+    told = [json.loads(body) for _, _, body in receiver.came]
+    assert {one["type"] for one in told} == {"generation.progress"}
+    assert [one["data"]["progress"]["percent"] for one in told] == [80.0, 90.0]  # as it was when it was sent
 
 
 def test_an_answer_that_does_not_come_is_a_failed_try(local, receiver, monkeypatch):

@@ -1,10 +1,13 @@
 import errno
 import io
+import resource
 
 import pytest
+import sqlalchemy as sa
 from rig import Instant, pipeline, plainly, png, submit
 
 from happyhorse.engines.base import Progress
+from happyhorse.engines.testcard import TestcardEngine
 from happyhorse.errors import Canceled, OutOfMemory
 from happyhorse.jobs.job import Status
 from happyhorse.jobs.pipeline import MAX_ATTEMPTS, TakenOver
@@ -60,6 +63,33 @@ def test_a_failure_has_its_own_code_and_the_next_job_runs(service, tmp_path, err
     assert (found.error.code, found.error.retryable, found.cost_micros) == (code, retryable, 0)
     assert "secret" not in found.error.message
     assert run(service, tmp_path, submit(service)) == "succeeded"
+
+
+def test_a_disk_that_is_full_while_the_clip_is_written_has_its_own_code_and_no_path(service, tmp_path):
+    class Cramped(Instant):
+        def render(self, plan, take, output, *, on_progress):
+            before = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+            try:
+                return TestcardEngine().render(plan, take, output, on_progress=lambda _: None)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    job = submit(service)
+    assert run(service, tmp_path, job, engine=Cramped()) == "failed"
+    error = service.store.get(job.id, owner=None).error
+    assert (error.code, error.retryable, str(tmp_path) in error.message) == ("disk_full", True, False)
+    assert run(service, tmp_path, submit(service)) == "succeeded"
+
+
+def test_a_database_that_is_away_for_a_moment_costs_no_clip(service, tmp_path, monkeypatch):
+    def away(*_):
+        raise sa.exc.OperationalError("UPDATE jobs", {}, OSError("the server closed the connection"))
+
+    job = submit(service)
+    with monkeypatch.context() as patch:
+        patch.setattr(service.store, "progress", away)
+        assert run(service, tmp_path, job) == "succeeded"
 
 
 def test_a_failed_job_is_tried_again_with_its_seed_and_inputs(service, tmp_path):

@@ -1,5 +1,6 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -51,6 +52,15 @@ def test_a_job_goes_its_way_and_is_charged_once(service):
     ]
     assert [event.number for event in service.store.events(job.id)] == [1, 2, 3, 4]
     assert count(service, ledger, job_id=job.id, micros=job.price_micros) == 1
+
+
+def test_a_preview_goes_with_the_news_of_progress_as_a_data_url(service):
+    job = submit(service)
+    running = service.store.begin(job.id, "w0")
+    service.store.progress(job.id, running.attempt, replace(HALF, preview=b"jpeg"))
+    service.store.progress(job.id, running.attempt, HALF)
+    news = [event.data for event in service.store.events(job.id, after=0) if event.type == "progress"]
+    assert [data.get("preview") for data in news] == ["data:image/jpeg;base64,anBlZw==", None]
 
 
 def test_a_worker_that_was_replaced_changes_nothing(service):
@@ -199,6 +209,15 @@ def test_a_job_is_forgotten_after_its_time_and_its_charge_is_not(tmp_path):
     assert count(service, ledger, job_id=job.id) == 1
     assert service.store.get(waiting.id, owner=None).status is Status.QUEUED
     service.close()
+
+
+def test_without_a_retention_everything_is_kept(service):
+    job = submit(service)
+    service.store.begin(job.id, "w")
+    assert service.store.succeed(job.id, 1, OUTPUT).expires_at is None
+    assert service.store.forget_expired() == 0
+    assert service.uploads.forget_expired() == 0
+    assert service.store.get(job.id, owner=None).status is Status.SUCCEEDED
 
 
 def test_a_running_job_cannot_be_deleted(service):

@@ -27,7 +27,7 @@ def _all():
 
 def small(page):
     """What makes the quickest clip."""
-    page.click("text=480P")
+    page.check("input[value='480P']")
     page.fill("#duration", "3")
     page.click("text=More")
     page.check("#draft")
@@ -63,10 +63,10 @@ def test_plan_and_price_follow_every_change(url, open_page):
     page.fill("#prompt", SCENE)
     page.wait_for_selector("text=Make clip, $0.91")
     page.wait_for_selector("#plan >> text=/1280 . 720, 5 s/")
-    page.click("text=1080P")
+    page.check("input[value='1080P']")
     page.fill("#duration", "10")
     page.wait_for_selector("text=Make clip, $3.12")
-    page.click("text='9:16'")
+    page.check("input[value='9:16']")
     page.wait_for_selector("#plan >> text=/1080 . 1920, 10 s/")
 
 
@@ -87,6 +87,17 @@ def test_a_clip_is_made_watched_and_played(url, open_page, service):
     page.wait_for_selector(f"#library button[data-id='{job.id}'] img")
     page.reload()
     page.wait_for_selector("#stage video")
+
+
+def test_what_is_being_made_is_shown_before_it_is_done(url, open_page):
+    page = open_page(url)
+    page.fill("#prompt", SCENE)
+    page.check("input[value='1080P']")
+    page.fill("#duration", "10")
+    page.click("#make")
+    page.wait_for_selector("#stage img.preview")
+    page.wait_for_function("document.querySelector('#stage img.preview').naturalWidth === 240")
+    assert page.is_visible("#stage-progress")
 
 
 def test_a_frame_becomes_the_next_first_frame(url, open_page, service, tmp_path):

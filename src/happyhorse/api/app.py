@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 from prometheus_client import CollectorRegistry
@@ -20,9 +20,11 @@ from happyhorse.api.compat import (
     aiml,
     dashscope,
     fal,
+    fal_storage,
     inferencesh,
     mcp,
     openai,
+    openai_webhooks,
     openrouter,
     replicate,
     runware,
@@ -40,6 +42,15 @@ _ABOUT = (
     "Type a scene, get a clip: picture and sound from one network. Jobs are asynchronous: create a generation, then poll it, "
     "follow its events, or wait for it with the SDK. Errors are problem details (RFC 9457) with a stable `code`."
 )
+
+
+_DIALECTS: Mapping[str, Sequence[APIRouter]] = {
+    "dashscope": (dashscope.router,),
+    "openai": (openai.router, openai_webhooks.router),
+    "replicate": (replicate.router,),
+    "inferencesh": (inferencesh.router,),
+    "fal": (fal.router, fal.sync_router, fal_storage.router),
+}
 
 
 def create_app(
@@ -77,21 +88,7 @@ def create_app(
         app.include_router(router, responses=dict(problems.RESPONSES))  # type: ignore[arg-type]
     app.include_router(health.router)
     app.include_router(page.router)
-    for prefix in ("", "/dashscope"):
-        app.include_router(dashscope.router, prefix=prefix, include_in_schema=not prefix)
-    for prefix in ("", "/openai"):
-        app.include_router(openai.router, prefix=prefix, include_in_schema=not prefix)
-    for prefix in ("", "/replicate"):
-        app.include_router(replicate.router, prefix=prefix, include_in_schema=not prefix)
-    for prefix in ("", "/inferencesh"):
-        app.include_router(inferencesh.router, prefix=prefix, include_in_schema=not prefix)
-    for prefix in ("", "/fal"):
-        app.include_router(fal.router, prefix=prefix, include_in_schema=not prefix)
-        app.include_router(fal.sync_router, prefix=f"{prefix}/run", include_in_schema=not prefix)
-    app.include_router(uploads.router)
-    for router in (acedata.router, openrouter.router, aiml.router):
-        app.include_router(router)
-    app.include_router(runware.router)
+    _add_dialects(app)
     app.add_middleware(LimitBody)
     if not single_user:  # a page of another site has no business with a server that asks for no key
         _allow_browsers(app)
@@ -100,13 +97,23 @@ def create_app(
     return app
 
 
+def _add_dialects(app: FastAPI) -> None:
+    """Each at the root and below its own name, for reverse proxies; those without a name of their own at the root only."""
+    for name, routers in _DIALECTS.items():
+        for prefix in ("", f"/{name}"):
+            for router in routers:
+                app.include_router(router, prefix=prefix, include_in_schema=not prefix)
+    for router in (uploads.router, acedata.router, openrouter.router, aiml.router, runware.router):
+        app.include_router(router)
+
+
 def _allow_browsers(app: FastAPI) -> None:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=["*"],
         allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Range"],
-        expose_headers=["Location", "Content-Range", "Accept-Ranges"],
+        allow_headers=["*"],  # each SDK sends its own; nothing here goes by cookies
+        expose_headers=["Location", "Content-Range", "Accept-Ranges", "x-fal-request-id"],
     )
 
 

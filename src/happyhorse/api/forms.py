@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from happyhorse.api import views
-from happyhorse.api.compat import openai, openrouter, replicate
+from happyhorse.api.compat import acedata, fal, inferencesh, openai, openrouter, replicate
 from happyhorse.api.links import Links
 from happyhorse.jobs.webhooks import NATIVE, Form, Message
 
 _FORMS: Mapping[str, Callable[[Message, Links], Mapping[str, object]]] = {
     NATIVE: views.message,
+    acedata.FORM: acedata.webhook,
+    fal.FORM: fal.webhook,
+    inferencesh.FORM: inferencesh.webhook,
     openai.FORM: openai.webhook,
     openrouter.FORM: openrouter.webhook,
     replicate.FORM: replicate.webhook,

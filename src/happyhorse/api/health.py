@@ -58,7 +58,12 @@ class JobsCollector(Collector):
             workers.add_metric(
                 [engine, state], sum((row.engine, row.state) == (engine, state) for row in rows)
             )
-        return [jobs, workers]
+        deliveries = GaugeMetricFamily(
+            "happyhorse_webhook_deliveries", "Webhook deliveries that are kept, by state.", labels=["state"]
+        )
+        for state, count in self.service.deliveries.counts().items():
+            deliveries.add_metric([state], count)
+        return [jobs, workers, deliveries]
 
 
 class CountRequests:

@@ -6,6 +6,7 @@ import logging
 import ssl
 import sys
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import uvicorn
@@ -62,7 +63,9 @@ def run_server(
         text = f"{host} can be reached by others and there is no key; make one with 'happyhorse keys create NAME'"
         raise Forbidden(f"{text}, or start with --without-keys and make it then")
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
-    app = create_app(service, single_user=single_user, public_url=settings.public_url)
+    app = create_app(
+        service, single_user=single_user, public_url=settings.public_url, version=version("happyhorse")
+    )
     config = uvicorn.Config(
         app,
         host=host,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from happyhorse.errors import HappyHorseError
 
 _INTERRUPTED = 130
+_MAX_WORD = 160
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def _of_usage(err: Exception) -> _Failure:
 
 
 def _tell(failure: _Failure, *, as_json: bool) -> None:
-    message = " ".join(failure.message.split())
+    message = " ".join(_shortened(word) for word in failure.message.split())
     if as_json:
         from happyhorse.cli.show import print_json
 
@@ -98,3 +99,8 @@ def _tell(failure: _Failure, *, as_json: bool) -> None:
     for line in (message, failure.hint):
         if line:
             print(f"happyhorse: {line}".encode(errors="replace").decode(), file=sys.stderr)
+
+
+def _shortened(word: str) -> str:
+    """A file name of thousands of characters would hide what is wrong with it."""
+    return word if len(word) <= _MAX_WORD else f"{word[: _MAX_WORD - 40]}...{word[-37:]}"

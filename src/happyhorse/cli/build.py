@@ -81,6 +81,11 @@ def load_engine(name: str, testcard_seconds: float) -> Engine:
         from happyhorse.engines.testcard import TestcardEngine
 
         return TestcardEngine(seconds=testcard_seconds)
+    if name.startswith("magihuman"):
+        from happyhorse.engines.magihuman_load import open_engine
+        from happyhorse.settings import Settings
+
+        return open_engine(name, Settings.from_env().weights_dir)
     from happyhorse.engines.local import LocalEngine
 
     return LocalEngine.from_package(name)

@@ -20,10 +20,10 @@ def prompt(
         str | None, typer.Option(help="t2v, i2v, r2v or edit [by the wording].", metavar="NAME")
     ] = None,
     duration: Annotated[
-        float | None, typer.Option(help="Length of the clip, to check the lines.", metavar="N")
+        float | None, typer.Option(help="Length of the clip, to check the lines.", metavar="N", min=0)
     ] = None,
     references: Annotated[
-        int | None, typer.Option(help="Number of images, to check the names.", metavar="N")
+        int | None, typer.Option(help="Number of images, to check the names.", metavar="N", min=0, max=9)
     ] = None,
     series: Annotated[
         bool, typer.Option("--series", help="The clip is one of a feed with one face.")
@@ -104,3 +104,54 @@ def forward(repeats: Annotated[int, typer.Option(help="Best of this many runs.",
     for timing in bench_forward(repeats=repeats):
         seconds = f"{timing.ours_s:>9.4f}s {timing.ours_bf16_s:>9.4f}s {timing.reference_s:>9.4f}s"
         print(f"{timing.shape:<28} {timing.num_rows:>6} {seconds} {timing.ratio:>6.2f}")
+
+
+@bench.command("serve")
+def bench_serve(
+    seconds: Annotated[float, typer.Option(help="Of each measurement.", min=1)] = 10.0,
+    rate: Annotated[float, typer.Option(help="Submits a second.", min=1)] = 100.0,
+    watchers: Annotated[int, typer.Option(help="Event streams at once.", min=1)] = 500,
+    database_url: Annotated[
+        str | None, typer.Option(help="An empty Postgres [SQLite].", metavar="URL")
+    ] = None,
+) -> None:
+    """Measure submits, polls, watchers and the wait of an idle queue, on the test card."""
+    import tempfile
+    from dataclasses import asdict
+
+    from happyhorse.bench.load import load_run
+
+    with tempfile.TemporaryDirectory(prefix="happyhorse-bench-") as folder:
+        report = load_run(
+            Path(folder), seconds=seconds, rate=rate, watchers=watchers, database_url=database_url
+        )
+    print_json({**asdict(report), "poll_share": round(report.poll_share, 3)})
+
+
+@bench.command()
+def crash(
+    jobs: Annotated[int, typer.Option(help="Clips to make.", min=1)] = 100,
+    kills: Annotated[int, typer.Option(help="Processes to kill.", min=0)] = 50,
+    database_url: Annotated[
+        str | None, typer.Option(help="An empty Postgres: two workers, one never comes back.", metavar="URL")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
+) -> None:
+    """Kill processes of a service at random moments and count what came out; exit 1 when anything was lost."""
+    import tempfile
+    from dataclasses import asdict
+
+    from happyhorse.bench.crash import crash_run
+
+    def told(number: int, name: str) -> None:
+        print(f"kill {number + 1}: {name}", flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="happyhorse-crash-") as folder:
+        report = crash_run(
+            Path(folder), jobs=jobs, kills=kills, database_url=database_url, seed=seed, on_kill=told
+        )
+    print_json(asdict(report))
+    for failure in report.failures:
+        print(f"FAIL  {failure}")
+    if report.failures:
+        raise typer.Exit(1)

@@ -10,6 +10,7 @@ import typer
 from happyhorse.cli import checks, lab, remote, serve, weights
 from happyhorse.cli.generate import generate
 from happyhorse.cli.inspect import inspect
+from happyhorse.cli.refine import refine
 
 app = typer.Typer(
     name="happyhorse",
@@ -20,6 +21,7 @@ app = typer.Typer(
 
 _COMMANDS: dict[str, Callable[..., None]] = {
     "generate": generate,
+    "refine": refine,
     "prompt": checks.prompt,
     "contact": checks.contact,
     "inspect": inspect,

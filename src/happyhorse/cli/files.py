@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from happyhorse.errors import InvalidRequest, MediaError
+
+if TYPE_CHECKING:
+    from happyhorse.request import GenerationRequest, MediaRef
+    from happyhorse.shapes import MediaInfo
 
 _ONE = ("image", "video", "voice")
 
@@ -36,6 +40,27 @@ def output_path(typed: str, suffix: str = ".mp4") -> Path:
     if path.exists() and not path.is_file():
         raise InvalidRequest(f"output must be a plain file; '{typed}' is something else", field="output")
     return path
+
+
+def probed(request: GenerationRequest) -> dict[str, MediaInfo]:
+    """Look at every input of a clip made here; by key. Raises: InvalidRequest or MediaError that names the field."""
+    given: list[tuple[str, MediaRef | None, Literal["", "image", "video"]]] = [
+        ("image", request.image, "image"),
+        ("video", request.video, "video"),
+        ("voice", request.voice, ""),
+        *((f"reference {i}", reference, "image") for i, reference in enumerate(request.references, start=1)),
+    ]
+    media: dict[str, MediaInfo] = {}
+    for field, reference, kind in given:
+        if reference is None or reference.key in media:
+            continue
+        if reference.path is None:
+            text = f"{field} must be a local file, or --server must name who fetches it; got '{reference.key[:60]}'"
+            raise InvalidRequest(text, field=field)
+        from happyhorse.media.read import probe
+
+        media[reference.key] = probe(Path(reference.path), kind=kind, field=field)
+    return media
 
 
 def _each(fields: Mapping[str, object], read: Callable[[str, str], object]) -> dict[str, object]:

@@ -12,6 +12,7 @@ _FLAGS = {
     "no_audio": "--no-audio",
     "negative_prompt": "--negative-prompt",
     "base_url": "--server",
+    "scopes": "--scope",
     "testcard_seconds": "--testcard-seconds",
     **{name: f"--{name}" for name in _AS_NAMED.split()},
 }

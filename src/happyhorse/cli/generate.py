@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from happyhorse.cli import options, remote
 from happyhorse.cli.build import load_engine, open_signer
+from happyhorse.cli.refine import Keeper
 from happyhorse.cli.show import print_clip, print_plan, progress_bar
 from happyhorse.errors import InvalidRequest
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from happyhorse.engines.base import Capabilities, Engine
     from happyhorse.engines.plan import Plan
     from happyhorse.provenance.sign import Signer
-    from happyhorse.request import GenerationRequest, MediaRef, Output
+    from happyhorse.request import GenerationRequest, Output
     from happyhorse.shapes import MediaInfo
 
 _MIN_FREE_BYTES = 500_000
@@ -106,11 +107,13 @@ def _generate_here(
     signer = open_signer(settings)
     runner = load_engine(request.engine, testcard_seconds)
     decided = _decide(request, runner.capabilities, media, seed=decided.seed)
-    clip, elapsed_s = _run(runner, signer, decided, place, quiet=as_json)
+    keep = Keeper(place, request.model_copy(update={"seed": decided.seed})) if decided.draft else None
+    clip, elapsed_s = _run(runner, signer, decided, place, keep, quiet=as_json)
     print_clip(clip, elapsed_s, as_json=as_json)
 
 
 def _plan(request: GenerationRequest) -> tuple[Plan, dict[str, MediaInfo]]:
+    from happyhorse.cli.files import probed
     from happyhorse.engines.catalog import CATALOG
 
     capabilities = CATALOG.get(request.engine)
@@ -118,7 +121,7 @@ def _plan(request: GenerationRequest) -> tuple[Plan, dict[str, MediaInfo]]:
         raise InvalidRequest(
             f"engine must be one of {', '.join(CATALOG)}; got '{request.engine}'", field="engine"
         )
-    media = _probe(request)
+    media = probed(request)
     return _decide(request, capabilities, media, seed=None), media
 
 
@@ -132,26 +135,6 @@ def _decide(
     from happyhorse.engines.plan import draw_seed, plan
 
     return plan(request, capabilities, media=media, draw_seed=draw_seed if seed is None else lambda: seed)
-
-
-def _probe(request: GenerationRequest) -> dict[str, MediaInfo]:
-    given: list[tuple[str, MediaRef | None, Literal["", "image", "video"]]] = [
-        ("image", request.image, "image"),
-        ("video", request.video, "video"),
-        ("voice", request.voice, ""),
-        *((f"reference {i}", reference, "image") for i, reference in enumerate(request.references, start=1)),
-    ]
-    media: dict[str, MediaInfo] = {}
-    for field, reference, kind in given:
-        if reference is None or reference.key in media:
-            continue
-        if reference.path is None:
-            text = f"{field} must be a local file, or --server must name who fetches it; got '{reference.key[:60]}'"
-            raise InvalidRequest(text, field=field)
-        from happyhorse.media.read import probe
-
-        media[reference.key] = probe(Path(reference.path), kind=kind, field=field)
-    return media
 
 
 def _check_output(output: Path, decided: Plan, media: Mapping[str, MediaInfo]) -> None:
@@ -170,7 +153,7 @@ def _check_output(output: Path, decided: Plan, media: Mapping[str, MediaInfo]) -
 
 
 def _run(
-    engine: Engine, signer: Signer, decided: Plan, output: Path, *, quiet: bool
+    engine: Engine, signer: Signer, decided: Plan, output: Path, keep: Keeper | None, *, quiet: bool
 ) -> tuple[Output, float]:
     import time
 
@@ -178,5 +161,6 @@ def _run(
 
     start = time.monotonic()
     with progress_bar(quiet=quiet) as show:
-        clip = signer.sign(run(engine, decided, output, on_progress=show), decided)
+        on_take = keep.keep if keep is not None else lambda _take: None
+        clip = signer.sign(run(engine, decided, output, on_progress=show, on_take=on_take), decided)
     return clip, time.monotonic() - start

@@ -163,15 +163,16 @@ def eval_nano(
     from happyhorse.engines.local import LocalEngine
     from happyhorse.engines.plan import plan
     from happyhorse.engines.run import run
+    from happyhorse.eval.instrument import Instrument
+    from happyhorse.eval.learn import train_instrument
     from happyhorse.eval.nano import evaluate
-    from happyhorse.eval.reader import load_reader, save_reader, train_reader
     from happyhorse.request import parse_request
 
     _threads(threads)
     engine = LocalEngine.from_package("nano") if weights is None else LocalEngine.from_folder("nano", weights)
-    instrument = folder / "reader.safetensors"
-    if not instrument.exists():
-        save_reader(train_reader(engine.weights.video_vae, minutes=minutes, on_report=_say), instrument)
+    kept = folder / "instrument.safetensors"
+    if not kept.exists():
+        train_instrument(engine.weights.video_vae, minutes=minutes, on_report=_say).save(kept)
 
     def make(prompt: str, seed: int, path: Path) -> None:
         request = parse_request({"prompt": prompt, "seed": seed, "resolution": "720P"})
@@ -179,21 +180,25 @@ def eval_nano(
 
     table = evaluate(
         make,
-        load_reader(instrument),
-        engine.weights.video_vae,
+        Instrument.load(kept),
         folder=folder,
         count=count,
-        on_clip=lambda item, read, mouth: _say(
-            f"mouth {mouth:+.2f}, {sum(read[n] == item.scene.attributes()[n] for n in item.asked)}/{len(item.asked)}: {item.prompt}"
+        on_clip=lambda item, read, lips: _say(
+            f"lips {lips.correlation:+.2f} at {lips.lag:+d} frames, "
+            f"{sum(read[n] == item.scene.attributes()[n] for n in item.asked)}/{len(item.asked)}: {item.prompt}"
         ),
     )
     (folder / "table.json").write_text(json.dumps(table.to_dict(), indent=2))
     for row in table.rows:
-        void = "  void: the instrument errs too much" if row.void else ""
         print(
-            f"{row.name:<14} nano {row.nano:4.0%}  instrument {row.instrument:4.0%}  chance {row.chance:4.0%}{void}"
+            f"{row.name:<14} nano {row.nano:4.0%}  instrument {row.instrument:4.0%}  chance {row.chance:4.0%}{_void(row.void)}"
         )
-    mouths = " ".join(f"{value:+.2f}" for value in table.mouth)
+    world = sum(item.correlation for item in table.world_lips) / len(table.world_lips)
     print(
-        f"mouth against loudness: mean {sum(table.mouth) / len(table.mouth):+.2f} (instrument {table.mouth_instrument:.2f}): {mouths}"
+        f"lips           nano {table.mean_correlation:+.2f}, {table.in_time:.0%} within two frames; the world {world:+.2f}; "
+        f"instrument {table.mouth_instrument:.2f}{_void(table.lips_void)}"
     )
+
+
+def _void(void: bool) -> str:
+    return "  void: the instrument errs too much" if void else ""

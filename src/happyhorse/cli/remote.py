@@ -192,4 +192,4 @@ def _client(server: str | None, api_key: str | None) -> Client:
     from happyhorse.settings import Settings
 
     settings = Settings.from_env()
-    return Client(server or settings.server, api_key=api_key or settings.api_key)
+    return Client(settings.server if server is None else server, api_key=api_key or settings.api_key)

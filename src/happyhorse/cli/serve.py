@@ -13,7 +13,9 @@ from happyhorse.cli.build import find_settings, load_engine, open_database, open
 if TYPE_CHECKING:
     from happyhorse.jobs.keys import KeyStore
 
-_EngineName = Annotated[str | None, typer.Option(help="nano, magihuman, magihuman-base or testcard [nano].", metavar="NAME")]
+_EngineName = Annotated[
+    str | None, typer.Option(help="nano, magihuman, magihuman-base or testcard [nano].", metavar="NAME")
+]
 _DataDir = Annotated[Path | None, typer.Option(help="Database, files and locks.", metavar="FOLDER")]
 _DatabaseUrl = Annotated[
     str | None, typer.Option(help="postgresql://... [SQLite in the data folder].", metavar="URL")

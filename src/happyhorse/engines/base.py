@@ -35,8 +35,11 @@ class Progress:
     num_steps: int
     fraction: float
     eta_s: float | None = None
+    preview: bytes | None = None
+    """Now and then, a JPEG of PREVIEW_SIDE at most: a frame of the clip as it will be."""
 
 
+PREVIEW_SIDE = 240
 OnProgress = Callable[[Progress], None]
 
 
@@ -56,6 +59,8 @@ class Cost:
     resident_bytes: int = 0
     bytes_per_token: int = 0
     bytes_per_pixel: int = 0
+    source: str = ""
+    """Whose figures the seconds are, where they are not measured by us."""
 
 
 # USD per second of clip. 720P and 1080P: the published sheet (product.md 7). 480P has no published price: half of 720P,

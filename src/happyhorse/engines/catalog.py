@@ -11,20 +11,11 @@ from importlib import resources
 from happyhorse.engines.base import Capabilities, Cost
 from happyhorse.engines.catalog_magihuman import MAGIHUMAN, MAGIHUMAN_BASE
 from happyhorse.request import LANGUAGES
-from happyhorse.shapes import RESOLUTIONS
+from happyhorse.shapes import RATIOS, RESOLUTIONS
 
-# The multiples of 32 nearest to each ratio with 21 to 35 tokens a latent frame; training draws the same sizes.
-_NANO_SIZES = {
-    "16:9": (224, 128),
-    "9:16": (128, 224),
-    "1:1": (160, 160),
-    "4:3": (224, 160),
-    "3:4": (160, 224),
-    "4:5": (160, 192),
-    "5:4": (192, 160),
-    "9:21": (96, 224),
-    "21:9": (224, 96),
-}
+# nano v0 has only seen wide pictures; every ratio is cut from the middle of one. Training draws the other sizes too by now:
+# 128x224, 160x160, 224x160, 160x224, 192x160, 160x192, 224x96 and 96x224 are the next weights' to fill.
+_NANO_SIZES = dict.fromkeys(RATIOS, (224, 128))
 
 _VOCABULARY = resources.files("happyhorse") / "model" / "vocabulary.txt"
 """A word nano knows in each line, or a word, a tab and attribute=value: what it draws instead."""
@@ -44,7 +35,7 @@ _WORDS, _STAND_INS = _read_vocabulary()
 
 NANO = Capabilities(
     engine="nano",
-    weights_id="nano-v1",
+    weights_id="nano-v0",
     weights_hash="",
     modes=frozenset({"t2v"}),
     languages=frozenset({"en"}),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -19,13 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from happyhorse.engines.base import Capabilities, OnProgress
+from happyhorse.engines.base import PREVIEW_SIDE, Capabilities, OnProgress
 from happyhorse.engines.catalog import CATALOG
 from happyhorse.engines.plan import Plan
 from happyhorse.engines.progress import Reporter
 from happyhorse.engines.take import Take
-from happyhorse.errors import Unsupported
-from happyhorse.media.picture import fit, watermark
+from happyhorse.errors import EngineError, Unsupported
+from happyhorse.media.picture import fit, small_jpeg, watermark
 from happyhorse.media.read import decode_image
 from happyhorse.media.write import encode
 from happyhorse.model.audio_vae import AudioVae
@@ -106,6 +106,7 @@ class LocalEngine:
     def render(self, plan: Plan, take: Take, output: Path, *, on_progress: OnProgress) -> Output:
         """Draw and sound a take. Raises: what on_progress raises; EngineError for a take of other weights."""
         take.check(engine=self.capabilities.engine, weights_hash=self.weights.digest)
+        _check_size(take, plan)
         reporter = Reporter(on_progress, _STAGE_SHARES)
         with torch.inference_mode():
             latents = Latents(*(torch.from_numpy(take.latents[name]) for name in Latents._fields))
@@ -187,4 +188,12 @@ class LocalEngine:
                 frame = fit(picture, (plan.width, plan.height))
                 yield watermark(frame) if plan.watermark else frame
                 number += 1
-            reporter.say("decode", number, plan.num_frames)
+            reporter.say("decode", number, plan.num_frames, preview=small_jpeg(frame, PREVIEW_SIDE))
+
+
+def _check_size(take: Take, plan: Plan) -> None:
+    """Raises: EngineError when the take is not of the size that was planned."""
+    assert plan.latent is not None
+    found, wanted = take.latents["video"].shape[2:], astuple(plan.latent)
+    if found != wanted:
+        raise EngineError(f"the take has latents of {found}; the plan needs {wanted} (frames, height, width)")

@@ -31,8 +31,10 @@ AUDIO_VAE_BYTES = 625_000_000
 TURBO_VAE_BYTES = 215_000_000
 CONTEXT_BYTES = 700_000_000
 """CUDA itself, and what the allocator cannot use."""
-DECODE_BYTES_PER_PIXEL = 7_000
-"""TurboVAE in bf16, a pixel of one picture: a window of nine latent frames is 36 pictures."""
+DECODE_BYTES_PER_PIXEL = 19_000
+"""TurboVAE in bf16, a pixel of one picture: a window of nine latent frames is 36 pictures at up to 128 channels."""
+ENCODE_BYTES_PER_PIXEL = 2_000
+"""Wan 2.2's encoder in bf16, a pixel of the first frame."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,12 @@ class MemoryPlan:
 def bytes_per_token(config: ModelConfig) -> int:
     """Peak bytes of activations for each row of the sequence: inside the gated MLP, in its published precision.
 
-    The residual in float32; the widened rows in bf16 and float32; then, of the gated half, two float32 steps of the
-    activation beside its result.
+    Three residuals in float32 (the first, the layer's, the one after attention) and the rotary table; the widened row in
+    bf16 and in float32; of the gated half, two float32 steps of the activation beside its result.
     """
     wide = config.mlp_width(config.num_layers - 1)
-    return 4 * config.hidden + (2 + 4) * 2 * wide + 3 * 4 * wide
+    rotary = 8 * 3 * (config.head_dim // 8)
+    return 3 * 4 * config.hidden + rotary + (2 + 4) * 2 * wide + 3 * 4 * wide
 
 
 def stages_of(
@@ -84,7 +87,12 @@ def stages_of(
     decode = StageMemory(
         "decode", TURBO_VAE_BYTES + AUDIO_VAE_BYTES, DECODE_BYTES_PER_PIXEL * size[0] * size[1]
     )
-    return (text, StageMemory("first frame", WAN_VAE_BYTES, 1_000 * size[0] * size[1]), *passes, decode)
+    return (
+        text,
+        StageMemory("first frame", WAN_VAE_BYTES, ENCODE_BYTES_PER_PIXEL * size[0] * size[1]),
+        *passes,
+        decode,
+    )
 
 
 def plan_memory(

@@ -446,6 +446,8 @@ def _note_the_rest(
         notes.append(
             "no negative_prompt was given: our own is used, which is not the one the weights were published with"
         )
+    if capabilities.cost.source:
+        notes.append(f"the time is counted from {capabilities.cost.source}")
     if capabilities.rewrites_prompt:
         notes.append(
             "the prompt is put into the form the network was trained on, by rules; nothing is added to what is said"

@@ -20,7 +20,7 @@ class Reporter:
             self._spans[stage] = (begin, shares.get(stage, 0.0))
             begin += shares.get(stage, 0.0)
 
-    def say(self, stage: Stage, step: int, num_steps: int) -> None:
+    def say(self, stage: Stage, step: int, num_steps: int, *, preview: bytes | None = None) -> None:
         """Report `step` of `num_steps` of a stage as done. Raises: what the caller's callback raises."""
         begin, share = self._spans[stage]
         fraction = min(1.0, begin + share * step / max(1, num_steps))
@@ -28,4 +28,4 @@ class Reporter:
         self._start = self._start or (now, fraction)  # the second half of a run begins in its middle
         spent_s, done = now - self._start[0], fraction - self._start[1]
         eta_s = spent_s * (1 - fraction) / done if done > 0.02 else None
-        self._on_progress(Progress(stage, step, num_steps, fraction, eta_s))
+        self._on_progress(Progress(stage, step, num_steps, fraction, eta_s, preview))

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from happyhorse.engines.base import Capabilities, OnProgress
+from happyhorse.engines.base import PREVIEW_SIDE, Capabilities, OnProgress
 from happyhorse.engines.catalog import TESTCARD
 from happyhorse.engines.plan import Plan
 from happyhorse.engines.progress import Reporter
 from happyhorse.engines.take import Take
-from happyhorse.media.picture import fit, watermark
+from happyhorse.media.picture import fit, small_jpeg, watermark
 from happyhorse.media.read import decode_audio, decode_image, decode_video
 from happyhorse.media.write import encode
 from happyhorse.request import Output
@@ -88,9 +88,10 @@ class TestcardEngine:
 
 def _reported(card: _Card, plan: Plan, reporter: Reporter) -> Iterator[NDArray[np.uint8]]:
     for number in range(plan.num_frames):
-        if number % _FRAMES_PER_REPORT == 0:
-            reporter.say("decode", number, plan.num_frames)
         frame = card.frame(number)
+        if number % _FRAMES_PER_REPORT == 0:
+            preview = small_jpeg(frame, PREVIEW_SIDE) if number % plan.fps == 0 else None
+            reporter.say("decode", number, plan.num_frames, preview=preview)
         yield watermark(frame) if plan.watermark else frame
     reporter.say("finish", 0, 1)
 

@@ -1,31 +1,34 @@
-"""`happyhorse eval nano`: held-out prompts become clips; instruments read the finished files and hold them to the prompt.
+"""`happyhorse eval nano`: held-out prompts become clips; an instrument reads the finished files and holds them to the prompt.
 
-Each row says the instrument's own accuracy on the world's pictures beside what it reads from nano's clips, and what guessing
-would give. A row whose instrument errs by more than 10 % is void.
+Each row says the instrument's own accuracy on the world beside what it reads from nano's clips, and what guessing would
+give. A row whose instrument errs by more than 10 % is void.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from happyhorse.eval.reader import READ, Reader, as_pictures, draw_frames
+from happyhorse.eval.curves import correlation, lag, loudness
+from happyhorse.eval.instrument import READ, Instrument, as_pictures
+from happyhorse.eval.learn import draw_pictures
 from happyhorse.media.read import decode_audio, decode_video
-from happyhorse.model.video_vae import VideoVae
-from happyhorse.shapes import SAMPLE_RATE
 from happyhorse.world.caption import caption
+from happyhorse.world.draw import draw_clip
+from happyhorse.world.motion import move
 from happyhorse.world.scene import ATTRIBUTES, Scene, sample_scene
+from happyhorse.world.sound import render, speak_line
 
 FIRST_SEED = 3_000_000_000
 """Scenes from here on are never trained on."""
 INSTRUMENT_SCENES = 120
+INSTRUMENT_CLIPS = 6
 MAX_INSTRUMENT_ERROR = 0.10
-_FRAME_SAMPLES = SAMPLE_RATE // 25
+MAX_LAG_ERROR = 2
+_READ_SIZE = (448, 256)
 
 
 @dataclass(frozen=True)
@@ -53,31 +56,49 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Lips:
+    """Mouth against voice over one clip: correlation of opening and loudness, and frames by which the mouth is late."""
+
+    correlation: float
+    lag: int
+
+
+@dataclass(frozen=True)
 class Table:
-    """The whole evaluation. `mouth` are correlations of mouth opening with the voice's loudness, one for each speaking clip."""
+    """The whole evaluation. `lips` of nano's clips, `world_lips` of the world's own, both read by the instrument."""
 
     rows: tuple[Row, ...]
-    mouth: tuple[float, ...]
     mouth_instrument: float
+    """Correlation of the openings it reads with the true ones, on the world's pictures."""
+    world_lips: tuple[Lips, ...]
+    lips: tuple[Lips, ...] = field(default=())
+
+    @property
+    def lips_void(self) -> bool:
+        return self.mouth_instrument < 1 - MAX_INSTRUMENT_ERROR
+
+    @property
+    def mean_correlation(self) -> float:
+        return float(np.mean([item.correlation for item in self.lips]))
+
+    @property
+    def in_time(self) -> float:
+        """Share of clips whose lag is within two frames of the world's median lag."""
+        usual = float(np.median([item.lag for item in self.world_lips]))
+        return float(np.mean([abs(item.lag - usual) <= MAX_LAG_ERROR for item in self.lips]))
 
     def to_dict(self) -> dict[str, object]:
         """Everything, as JSON types."""
-        rows = {
-            row.name: {
-                "instrument": row.instrument,
-                "nano": row.nano,
-                "chance": row.chance,
-                "count": row.count,
-                "void": row.void,
-            }
-            for row in self.rows
-        }
-        mouth = {
-            "mean": float(np.mean(self.mouth)),
-            "each": list(self.mouth),
+        rows = {row.name: {**asdict(row), "void": row.void} for row in self.rows}
+        lips = {
             "instrument": self.mouth_instrument,
+            "void": self.lips_void,
+            "mean_correlation": self.mean_correlation,
+            "in_time": self.in_time,
+            "each": [asdict(item) for item in self.lips],
+            "world": [asdict(item) for item in self.world_lips],
         }
-        return {"attributes": rows, "mouth_loudness_correlation": mouth}
+        return {"attributes": rows, "lips": lips}
 
 
 def held_out(count: int) -> Iterator[HeldOut]:
@@ -96,67 +117,67 @@ def held_out(count: int) -> Iterator[HeldOut]:
         yield HeldOut(scene, prompt, told.mentioned & set(READ))
 
 
-def instrument_accuracy(reader: Reader, vae: VideoVae) -> tuple[dict[str, float], float]:
-    """Return the reader's share of right readings by attribute, and its correlation with the true mouth opening."""
+def instrument_accuracy(instrument: Instrument) -> tuple[dict[str, float], float]:
+    """Return its share of right readings by attribute, and its correlation with the true opening, on the world's pictures."""
     rng = np.random.default_rng(5)
     right: dict[str, list[bool]] = {name: [] for name in READ}
     true_mouth: list[float] = []
     read_mouth: list[float] = []
     for i in range(INSTRUMENT_SCENES):
-        scene = sample_scene(FIRST_SEED + 10**6 + i, seconds=3)
-        frames, mouth = draw_frames(scene, vae, rng)
-        pictures = as_pictures(frames)
-        read = reader.read(pictures)
+        drawn = draw_pictures(FIRST_SEED + 10**6 + i, rng)
+        read = instrument.read(drawn.pictures)
         for name in READ:
-            right[name].append(read[name] == scene.attributes()[name])
-        with torch.inference_mode():
-            read_mouth += reader(pictures)[1].tolist()
-        true_mouth += mouth
-    return {name: float(np.mean(values)) for name, values in right.items()}, float(
-        np.corrcoef(true_mouth, read_mouth)[0, 1]
-    )
+            right[name].append(read[name] == drawn.scene.attributes()[name])
+        read_mouth += instrument.mouths(drawn.pictures).tolist()
+        true_mouth += drawn.mouth.tolist()
+    shares = {name: float(np.mean(values)) for name, values in right.items()}
+    return shares, correlation(np.array(true_mouth), np.array(read_mouth))
 
 
-def loudness_curve(sound: NDArray[np.float32], num_frames: int) -> NDArray[np.float64]:
-    """Return the sound's RMS in each frame's time, (num_frames,)."""
-    cut = sound.mean(axis=0)[: num_frames * _FRAME_SAMPLES].astype(np.float64)
-    return np.asarray(np.sqrt(np.mean(cut.reshape(num_frames, _FRAME_SAMPLES) ** 2, axis=1)))
+def world_lips(instrument: Instrument, count: int) -> tuple[Lips, ...]:
+    """Read the lips of the world's own clips, as a measure for nano's."""
+    found = []
+    for item in held_out(count):
+        speech = speak_line(item.scene)
+        motion = move(item.scene, speech, num_frames=125)
+        frames = np.stack(list(draw_clip(item.scene, motion, width=224, height=128)))
+        sound = render(item.scene, speech, num_samples=125 * 1920)
+        found.append(read_lips(instrument, frames, sound[None]))
+    return tuple(found)
 
 
-def mouth_correlation(reader: Reader, frames: NDArray[np.uint8], sound: NDArray[np.float32]) -> float:
-    """Correlate how open the mouth is with how loud the voice is, over a clip's frames."""
-    with torch.inference_mode():
-        mouth = reader(as_pictures(frames))[1].numpy()
-    loud = loudness_curve(sound, len(frames))
-    return float(np.corrcoef(mouth, loud)[0, 1])
+def read_lips(instrument: Instrument, frames: np.ndarray, sound: np.ndarray) -> Lips:
+    """Hold mouth and voice of one clip against each other: frames (n, h, w, 3), sound (channels, samples)."""
+    mouth = instrument.mouths(as_pictures(frames)).double().numpy()
+    loud = loudness(sound, len(frames))
+    return Lips(correlation(mouth, loud), lag(mouth, loud))
 
 
 def evaluate(
     make: Callable[[str, int, Path], None],
-    reader: Reader,
-    vae: VideoVae,
+    instrument: Instrument,
     *,
     folder: Path,
     count: int,
-    on_clip: Callable[[HeldOut, dict[str, str], float], None] = lambda *_: None,
+    on_clip: Callable[[HeldOut, dict[str, str], Lips], None] = lambda *_: None,
 ) -> Table:
     """Make `count` clips with `make(prompt, seed, path)`, read them, and return the table. Clips stay in `folder`."""
-    instrument, mouth_instrument = instrument_accuracy(reader, vae)
+    accuracy, mouth_accuracy = instrument_accuracy(instrument)
     right: dict[str, list[bool]] = {name: [] for name in READ}
-    mouths: list[float] = []
+    lips: list[Lips] = []
     folder.mkdir(parents=True, exist_ok=True)
     for number, item in enumerate(held_out(count)):
         path = folder / f"{number:03d}.mp4"
         make(item.prompt, number, path)
-        frames = np.asarray(decode_video(path, size=(448, 256)))
-        read = reader.read(as_pictures(frames[5::12]))
-        mouths.append(mouth_correlation(reader, frames, decode_audio(path)))
+        frames = np.asarray(decode_video(path, size=_READ_SIZE))
+        read = instrument.read(as_pictures(frames[5::12]))
+        lips.append(read_lips(instrument, frames, decode_audio(path)))
         for name in item.asked:
             right[name].append(read[name] == item.scene.attributes()[name])
-        on_clip(item, read, mouths[-1])
+        on_clip(item, read, lips[-1])
     rows = tuple(
-        Row(name, instrument[name], float(np.mean(right[name])), 1 / len(ATTRIBUTES[name]), len(right[name]))
+        Row(name, accuracy[name], float(np.mean(right[name])), 1 / len(ATTRIBUTES[name]), len(right[name]))
         for name in READ
         if right[name]
     )
-    return Table(rows, tuple(mouths), mouth_instrument)
+    return Table(rows, mouth_accuracy, world_lips(instrument, INSTRUMENT_CLIPS), tuple(lips))

@@ -12,7 +12,7 @@ result is written, that nobody claimed or replayed the delivery in between.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -23,6 +23,8 @@ from happyhorse.errors import NotFound
 from happyhorse.jobs.job import Job
 from happyhorse.jobs.webhooks import EventName, Target
 
+PROGRESS_S = 0.5
+"""How long news of progress wait; what happens meanwhile is told with them."""
 KEPT_S = 7 * 24 * 3600.0
 """How long a delivery stays in the log after it ended; longer than the job itself, so that dead letters can be replayed."""
 
@@ -70,10 +72,30 @@ class Try:
 
 def announce(connection: sa.Connection, job: Job, event: EventName) -> None:
     """Store a delivery for everybody who wants to hear of this, in the transaction that changes the job."""
+    _store(connection, job, event, _hearers(connection, job, event), after_s=0.0)
+
+
+def announce_progress(connection: sa.Connection, job: Job) -> None:
+    """The same for progress, unless earlier news of it still wait: their body is made when they are sent."""
+    query = sa.select(deliveries.c.webhook_id)
+    mine = (deliveries.c.job_id == job.id, deliveries.c.event == "progress")
+    waiting = set(connection.execute(query.where(*mine)).scalars())
+    hearers = [to for to in _hearers(connection, job, "progress") if to["webhook_id"] not in waiting]
+    _store(connection, job, "progress", hearers, after_s=PROGRESS_S)
+
+
+def _store(
+    connection: sa.Connection,
+    job: Job,
+    event: EventName,
+    hearers: Iterable[Mapping[str, object]],
+    *,
+    after_s: float,
+) -> None:
     now = time.time()
-    news = {"job_id": job.id, "event": event, "state": State.PENDING.value, "due_at": now, "created_at": now}
+    news = {"job_id": job.id, "event": event, "state": State.PENDING.value, "created_at": now}
     rows = [
-        {"id": f"msg_{new_id().replace('-', '')}", **news, **to} for to in _hearers(connection, job, event)
+        {"id": f"msg_{new_id().replace('-', '')}", "due_at": now + after_s, **news, **to} for to in hearers
     ]
     if rows:
         connection.execute(sa.insert(deliveries), rows)
@@ -149,6 +171,11 @@ class DeliveryStore:
             values = {"state": state.value, "tries": claimed.tries + 1, "due_at": due_at, "ended_at": ended}
             self._update(connection, claimed, values)
 
+    def drop(self, claimed: Delivery) -> None:
+        """Forget news that are tried once."""
+        with self.database.write() as connection:
+            _drop(connection, deliveries.c.id == claimed.id)
+
     @staticmethod
     def _update(connection: sa.Connection, seen: Delivery, values: Mapping[str, object]) -> Delivery | None:
         mine = (deliveries.c.state == State.PENDING.value, deliveries.c.due_at == seen.due_at)
@@ -190,6 +217,12 @@ class DeliveryStore:
         with self.database.read() as connection:
             found = [_delivery(row) for row in connection.execute(query)]
         return found[:limit], found[limit - 1].id if len(found) > limit else None
+
+    def counts(self) -> Mapping[str, int]:
+        """Deliveries by state."""
+        query = sa.select(deliveries.c.state, sa.func.count()).group_by(deliveries.c.state)
+        with self.database.read() as connection:
+            return {str(state): count for state, count in connection.execute(query)}
 
     def tries(self, delivery_id: str) -> Sequence[Try]:
         """Oldest first, those before a replay too."""

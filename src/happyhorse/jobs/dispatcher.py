@@ -123,6 +123,9 @@ class Dispatcher:
         except _NoBody:
             _log.exception("delivery %s has no body", claimed.id)
             status, error = None, "the server could not make the message"
+        if claimed.event == "progress":
+            self.deliveries.drop(claimed)
+            return
         done = Try(started, round(time.monotonic() - clock, 3), status, error)
         state, pause_s = self._after(claimed, done)
         self.deliveries.record(claimed, done, state=state, due_at=time.time() + pause_s)

@@ -8,7 +8,6 @@ clip's latents, as a content of the store that the sweep removes when nobody has
 from __future__ import annotations
 
 import errno
-import io
 import logging
 import shutil
 import time
@@ -17,18 +16,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
+import sqlalchemy as sa
 from dbos import DBOS
-from PIL import Image
 
 from happyhorse.engines.base import Engine, Progress
 from happyhorse.engines.plan import Plan
 from happyhorse.engines.take import Take
-from happyhorse.errors import Canceled, HappyHorseError, NotFound, OutOfMemory
+from happyhorse.errors import Canceled, DiskFull, HappyHorseError, NotFound, OutOfMemory
 from happyhorse.jobs.blobs import BlobStore
 from happyhorse.jobs.job import Job, JobError, Status
 from happyhorse.jobs.queue import WORKFLOW
 from happyhorse.jobs.store import JobStore
 from happyhorse.jobs.submit import replan
+from happyhorse.media.picture import small_jpeg
 from happyhorse.media.read import decode_video
 from happyhorse.request import Output
 
@@ -146,11 +146,7 @@ class Pipeline:
 
     def _thumbnail(self, path: Path) -> str:
         frame = decode_video(path, max_seconds=0.2)[0]
-        picture = Image.fromarray(frame)
-        picture.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
-        data = io.BytesIO()
-        picture.save(data, "JPEG", quality=85)
-        return self.blobs.put_bytes(data.getvalue())
+        return self.blobs.put_bytes(small_jpeg(frame, _THUMBNAIL_SIDE))
 
     def _finish(self, job: Job, made: Made) -> str:
         if "output" in made:
@@ -159,9 +155,8 @@ class Pipeline:
             done = self.store.fail(job.id, job.attempt, JobError(**made["error"]))  # type: ignore[arg-type]
         else:
             done = None
-        if (
-            done is None
-        ):  # canceled, or over already when a kill fell between the commit and the record of this step
+        if done is None:
+            # Canceled, or over already when a kill fell between the commit and the record of this step.
             done = self.store.finish_cancel(job.id) or self.store.get(job.id, owner=None)
         return done.status.value
 
@@ -176,6 +171,13 @@ class Reports:
 
     def show(self, progress: Progress) -> None:
         """Raises: Canceled when the caller wants it; TakenOver when the job has another worker."""
+        try:
+            self._show(progress)
+        except sa.exc.OperationalError:
+            # The database is away for a moment; the clip need not be lost for that.
+            _log.warning("progress of job %s could not be written", self.job.id)
+
+    def _show(self, progress: Progress) -> None:
         now = time.monotonic()
         last = self.written
         moved = last is None or (last.stage, last.step) != (progress.stage, progress.step)
@@ -220,10 +222,11 @@ def _guarded(job: Job, work: Callable[[], Made]) -> Made:
 
 def _told(err: Exception) -> JobError:
     """An exception as the caller sees it; what is not ours is named by kind and not quoted."""
-    if isinstance(err, HappyHorseError):
-        return JobError(err.code, err.message, err.retryable, err.field)
     if isinstance(err, MemoryError):
         return JobError(OutOfMemory.code, "there was not enough memory for this clip", retryable=True)
-    if isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EDQUOT):
-        return JobError("disk_full", "the disk of the worker is full", retryable=True)
+    if isinstance(err, DiskFull) or (isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EDQUOT)):
+        return JobError(DiskFull.code, "the disk of the worker is full", retryable=True)
+    # The field output is the place on the worker's disk, which is no business of the caller.
+    if isinstance(err, HappyHorseError) and err.field != "output":
+        return JobError(err.code, err.message, err.retryable, err.field)
     return JobError("engine_error", f"the engine failed ({type(err).__name__})", retryable=False)

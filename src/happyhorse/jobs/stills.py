@@ -1,4 +1,4 @@
-"""One frame of a finished clip as a picture, exact enough to be the first frame of the next clip."""
+"""Frames of a finished clip: one as a picture exact enough to be the first frame of the next clip, or nine small ones in a sheet."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ FORMATS: tuple[StillFormat, ...] = get_args(StillFormat)
 LAST = "last"
 _JPEG_QUALITY = 95
 _PNG_LEVEL = 3
+_SHEET_SIDE = 3
+_SHEET_CELL_PX = 320
 
 
 def frame_number(text: str, num_frames: int) -> int:
@@ -35,4 +37,23 @@ def still(clip: Path, number: int, kind: StillFormat) -> bytes:
         picture.save(data, "PNG", compress_level=_PNG_LEVEL)
     else:
         picture.save(data, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    return data.getvalue()
+
+
+def spritesheet(clip: Path, num_frames: int) -> bytes:
+    """Nine frames of a clip at equal distances, in rows from first to last, as one small JPEG.
+
+    Raises: MediaError when the clip cannot be read.
+    """
+    count = _SHEET_SIDE**2
+    cells = [
+        Image.fromarray(decode_frame(clip, round(n * (num_frames - 1) / (count - 1)))) for n in range(count)
+    ]
+    for cell in cells:
+        cell.thumbnail((_SHEET_CELL_PX, _SHEET_CELL_PX))
+    width, height = cells[0].size
+    sheet, data = Image.new("RGB", (_SHEET_SIDE * width, _SHEET_SIDE * height)), io.BytesIO()
+    for n, cell in enumerate(cells):
+        sheet.paste(cell, (n % _SHEET_SIDE * width, n // _SHEET_SIDE * height))
+    sheet.save(data, "JPEG", quality=_JPEG_QUALITY)
     return data.getvalue()

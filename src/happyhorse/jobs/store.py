@@ -7,6 +7,7 @@ written in the same transaction and takes its number from the job's own counter.
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from happyhorse.db import Database, events, files, jobs, ledger, new_id
 from happyhorse.engines.base import Progress
 from happyhorse.errors import Conflict, LimitExceeded, NotFound
-from happyhorse.jobs.deliveries import announce, forget_told
+from happyhorse.jobs.deliveries import announce, announce_progress, forget_told
 from happyhorse.jobs.job import TERMINAL, Event, Job, JobError, NewJob, Status, sources
 from happyhorse.jobs.webhooks import EventName
 
@@ -145,7 +146,8 @@ class JobStore:
             mine = (jobs.c.attempt == attempt, jobs.c.status.in_(("running", "canceling")))
             job = _update(connection, job_id, values, *mine)
             if job is not None:
-                _add_event(connection, job, "progress", facts)
+                _add_event(connection, job, "progress", {**facts, **_preview(progress)})
+                announce_progress(connection, job)
         return None if job is None else job.status
 
     def status(self, job_id: str, attempt: int) -> Status | None:
@@ -391,6 +393,13 @@ def _update(
     statement = sa.update(jobs).where(jobs.c.id == job_id, *where).values(**values).returning(jobs)
     row = connection.execute(statement).first()
     return None if row is None else _job(row)
+
+
+def _preview(progress: Progress) -> Mapping[str, str]:
+    """As a data URL: it is small, and no longer needed once the job is over."""
+    if progress.preview is None:
+        return {}
+    return {"preview": f"data:image/jpeg;base64,{base64.b64encode(progress.preview).decode()}"}
 
 
 def _add_event(connection: sa.Connection, job: Job, kind: str, data: Mapping[str, object]) -> None:

@@ -2,7 +2,7 @@
 
 Each news is a delivery of its own with one id, which stays the same over all tries. It is stored in the transaction that
 changes the job (`deliveries.announce`), sent by a thread of any API process (`dispatcher`), at least once, tried again with
-backoff for a day. Every body is signed by Standard Webhooks: the headers `webhook-id`, `webhook-timestamp` and
+backoff for a day. Only `progress` is another matter: at most twice a second, tried once, and not kept in the log. Every body is signed by Standard Webhooks: the headers `webhook-id`, `webhook-timestamp` and
 `webhook-signature`.
 
 A dialect whose callers name a webhook in the request does three things, and nothing else:
@@ -45,7 +45,7 @@ from happyhorse.errors import InvalidRequest
 from happyhorse.jobs.job import Job
 from happyhorse.jobs.outbound import Outbound, Refused, Unresolved, shown
 
-EventName = Literal["running", "succeeded", "failed", "canceled"]
+EventName = Literal["running", "progress", "succeeded", "failed", "canceled"]
 EVENTS: tuple[EventName, ...] = get_args(EventName)
 TERMINAL_EVENTS: tuple[EventName, ...] = ("succeeded", "failed", "canceled")
 NATIVE = "native"

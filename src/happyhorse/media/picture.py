@@ -1,7 +1,8 @@
-"""Whole pictures: bring frames to a size, cut to a ratio, put the visible mark on them."""
+"""Whole pictures: bring frames to a size, cut to a ratio, put the visible mark on them, make them small to be shown."""
 
 from __future__ import annotations
 
+import io
 from functools import lru_cache
 
 import av
@@ -30,6 +31,15 @@ def fit(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     kept_h = min(height, max(1, round(width * size[1] / size[0])))
     top, left = (height - kept_h) // 2, (width - kept_w) // 2
     return resize(picture[top : top + kept_h, left : left + kept_w], size)
+
+
+def small_jpeg(picture: NDArray[np.uint8], side: int) -> bytes:
+    """RGB (h, w, 3) as a JPEG whose sides are at most `side` pixels."""
+    image = Image.fromarray(picture)
+    image.thumbnail((side, side))
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=85)
+    return data.getvalue()
 
 
 def watermark(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -22,7 +22,7 @@ from av.container.output import OutputContainer
 from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
-from happyhorse.errors import EngineError, MediaError
+from happyhorse.errors import DiskFull, EngineError, MediaError
 from happyhorse.media.sound import master
 from happyhorse.shapes import FPS, SAMPLE_RATE
 
@@ -48,10 +48,11 @@ def encode(
     """Write frames, RGB (h, w, 3) at FPS and of exactly `size` (width, height), to `path`; return how many there were.
 
     `audio` is (1 or 2, n) at SAMPLE_RATE; it is brought to -16 LUFS, cut or filled with silence to the length of the
-    picture. None makes a file without a sound stream. With `as_is` stereo keeps its loudness: a user's own track. `metadata` becomes MP4 tags, custom names allowed. Whatever
-    stops the writing (an error of the iterator, Ctrl-C, a full disk) leaves an older file at `path` as it was.
+    picture. With `as_is` stereo keeps its loudness: a user's own track. None makes a file without a sound stream.
+    `metadata` becomes MP4 tags, custom names allowed. Whatever stops the writing (an error of the iterator, Ctrl-C, a full
+    disk) leaves an older file at `path` as it was.
 
-    Raises: MediaError (field "output") when the folder cannot be written to, EngineError when the disk is full.
+    Raises: MediaError (field "output") when the folder cannot be written to, DiskFull.
     """
     sound = audio if audio is None or as_is else master(audio)
     with placed(path) as temporary, _mp4(temporary, metadata) as container:
@@ -177,7 +178,7 @@ def _mp4(path: Path, metadata: Mapping[str, str]) -> Iterator[OutputContainer]:
 def placed(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success sync it and give it the name, otherwise remove it.
 
-    Raises: MediaError (field "output") when the folder cannot be written to, EngineError when the disk is full.
+    Raises: MediaError (field "output") when the folder cannot be written to, DiskFull.
     """
     writable(path)
     # A name of its own: with the whole of a long one in it, it would be too long.
@@ -189,9 +190,8 @@ def placed(path: Path) -> Iterator[Path]:
         _sync(path.parent)
     except OSError as err:
         if err.errno in _FULL_DISK:
-            raise EngineError(
-                f"output: {path} was not written: {_no_room(path, err)}", field="output"
-            ) from err
+            text = f"output: {path} was not written: {_no_room(path, err)}"
+            raise DiskFull(text, field="output") from err
         if isinstance(err, av.error.FFmpegError) or err.errno in (
             errno.EROFS,
             errno.EACCES,

@@ -68,6 +68,7 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     return start + len(piece) - len(piece.lstrip()), max(start, end - len(piece) + len(piece.rstrip()))
 
 
+_ANIMATE = re.compile(words.ANIMATE, re.IGNORECASE)
 _SUBORDINATES = frozenset({"wobei", "während", "indem", "pendant", "tandis"})
 
 
@@ -320,8 +321,8 @@ class _Reader:
     def _later(self, piece: Piece) -> Part | None:
         """A thing in the place of a second subject is part of what happens: "the envelope turns into a fish"."""
         part, start, end = piece
-        acts = re.search(words.ANIMATE, self.directions[start:end], re.IGNORECASE)
-        return "action" if part == "subject" and not acts else part
+        is_thing = _ANIMATE.search(self.directions, start, end) is None
+        return "action" if part == "subject" and is_thing else part
 
     def _core_spaced(self, tokens: Tokens, verb: int) -> list[Piece]:
         while self.language == "en" and verb > 1 and is_adverb(tokens[verb - 1]):
@@ -383,7 +384,11 @@ class _Reader:
         if self.language != "de" or len(action) < 3 or action[1].text in PREPOSITIONS:
             return []
         end = next(
-            (i for i, t in enumerate(action) if i > 2 and t.text in PREPOSITIONS and t.text != "mit"),
+            (
+                i
+                for i, t in enumerate(action)
+                if i > 2 and t.text in PREPOSITIONS and not _is_dress(action, i)
+            ),
             len(action),
         )
         found: list[Piece] = [
@@ -391,6 +396,11 @@ class _Reader:
             ("subject", action[1].start, action[end - 1].end),
         ]
         return found + (list(with_places("action", action[end:])) if end < len(action) else [])
+
+
+def _is_dress(action: Tokens, index: int) -> bool:
+    """Whether a preposition leads to what somebody has with or on them: "mit", "im gelben Hemd"."""
+    return action[index].text == "mit" or any(t.kind == "wear" for t in action[index + 1 : index + 4])
 
 
 def _is_word(token: Token) -> bool:

@@ -60,6 +60,7 @@ _NEXT_DEED = re.compile(
     rf"(?:[,;]|\band|\bthen|\bund|\bdann|\bet|\bpuis)\s(?:(?:and|then|and then|und|dann|et|puis)\s)?(?:{words.DEEDS})\b",
     re.IGNORECASE,
 )
+_KO_AND = re.compile(r"[가-힣](?:고|더니)(?=[,\s])(?!\s(?:있|싶))")
 _FIRST_DEED = re.compile(rf"(?<![^\W_])(?:{words.DEEDS})\b", re.IGNORECASE)
 
 
@@ -242,6 +243,8 @@ def _is_sequence(directions: str) -> bool:
         if deeds and deeds + (_FIRST_DEED.search(sentence) is not None) + thens >= 3:
             return True
         if thens and len(re.findall("[，、,]", sentence)) >= 3 and re.search(r"[\u3040-\u9fff]", sentence):
+            return True
+        if thens + len(_KO_AND.findall(sentence)) >= 3:
             return True
     return False
 

@@ -37,6 +37,7 @@ AUXILIARIES = word_set("is are was were has have had")
 NOT_VERB_AFTER = DETERMINERS | {"of", "very", "more", "most", "to"}
 PICTURE_OF = word_set("of follows following around circles tracks tracking follow behind on")
 COUNTS = word_set("a an the two three four five")
+NUMBERS = word_set("two three four five six seven eight nine ten")
 PICTURES = word_set(
     "scene shot view image picture photo footage time-lapse timelapse close-up animation anime"
 )
@@ -120,7 +121,7 @@ def _is_english_verb(tokens: Tokens, index: int) -> bool:
     before = tokens[index - 1].text if index else ""
     after = tokens[index + 1].text if index + 1 < len(tokens) else ""
     possessed = before.endswith(("'s", "’s"))
-    if possessed or (before in NOT_VERB_AFTER and not (before == "to" and index > 1)):
+    if possessed or before in NUMBERS or (before in NOT_VERB_AFTER and not (before == "to" and index > 1)):
         return False
     if word in ENGLISH_BASES:
         ordered = all(is_adverb(token) for token in tokens[:index])  # "Slowly move sideways"

@@ -87,7 +87,7 @@ ANIMATE = (
     r"elephant|giraffe|lion|monkey|dragon|tourist|resident|monk|guest|team|squad|everyone|someone|baby|one|two|mann|frau|kind|kinder|junge|mädchen|leute|"
     r"menschen|hund|katze|pferd|vogel|koch|arzt|gast|gäste|paar|homme|femme|fille|garçon|enfant|gens|chef|chien|chat|cheval|oiseau|habitant|passant|couple|"
     r"client|roi|reine|ours|renard|car|truck|train|bus|tram|boat|ship|plane|auto|zug|straßenbahn|boot|schiff|tramway|voiture|bateau)s?\b|@|\[|\ufffc|image|character"
-    r"|[人者员員师師们們客兵孩婆妈爸爷奶王士猫狗鸟鳥鱼魚马馬熊虎龙龍兔羊牛猴狐鹿犬她他佢俩倆女男]|子$|图|圖"
+    r"|[一二三两兩几幾][位名只隻個个匹群对對]|[民夫匠农農侠俠僧尼童娃妹哥弟姐姨叔伯姑仔佬婴嬰鼠猬鹅鸡鸭鹤鹰象狮豹狼]|[人者员員师師们們客兵孩婆妈爸爷奶王士猫狗鸟鳥鱼魚马馬熊虎龙龍兔羊牛猴狐鹿犬她他佢俩倆女男]|子$|图|圖"
     r"|ロボット|ネコ|イヌ|さん|たち|ちゃん|くん|店主"
     r"|사람|아이|남자|여자|소년|소녀|할머니|할아버지|고양이|강아지|로봇|[가-힣]들|[명분]$|사[가는]$|자[가는]$"
 )

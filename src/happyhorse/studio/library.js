@@ -61,7 +61,7 @@ export class Library {
   #draw() {
     const held = document.activeElement?.closest("#library button")?.dataset.id;
     $("library").replaceChildren(...this.#clips.map((clip) => this.#card(clip)));
-    if (held) document.querySelector(`#library button[data-id="${held}"]`)?.focus();
+    if (held) document.querySelector(`#library button[data-id="${held}"]`)?.focus({ preventScroll: true });
     $("library-state").textContent = this.#clips.length ? "" : "Nothing here yet.";
     $("more").hidden = !this.#cursor;
     this.#askAgain();

@@ -6,8 +6,8 @@ import { $, dollars, h, span } from "/studio/dom.js";
 const STAGES = { prepare: "Reading the request", base: "Denoising", refine: "Refining", decode: "Drawing frames", finish: "Writing the file" };
 const EXAMPLES = [
   'A woman with ginger hair and a green jacket speaks to camera in a café. She says: "Welcome back, nice to meet you."',
-  "A man with a blue jacket walks along a rainy street at night, slow dolly in, rain patters on the road",
-  'A girl with black hair and a red dress stands on a beach at sunset and says to camera: "I could stay here."',
+  'A man with a beard and a blue jacket speaks to camera on a street at night, slow push-in. He says: "It will be fine."',
+  'A girl with black hair and a red jacket speaks to camera on a beach at sunset. She says: "I could stay here."',
 ];
 
 export class Stage {
@@ -65,14 +65,14 @@ export class Stage {
   #progress(generation) {
     const bar = $("stage-progress");
     if (!bar || this.#generation?.id !== generation.id) return;
-    const { stage, percent = 0, eta_s: eta, step, num_steps: steps, preview_url: preview } = generation.progress;
+    const { stage, percent = 0, eta_s: eta, step, num_steps: steps, preview } = generation.progress;
     const waiting = generation.status === "queued";
     if (waiting) bar.removeAttribute("value");
     else bar.value = percent;
     const name = generation.status === "canceling" ? "Stopping" : waiting ? "Waiting for its turn" : STAGES[stage] ?? "Starting";
     const steps_ = stage === "base" && steps > 1 ? ` ${step}/${steps}` : "";
     $("stage-state").textContent = `${name}${steps_}${eta ? `, ${span(eta)} left` : ""}`;
-    if (preview) showPreview(here(preview));
+    if (preview) showPreview(preview);
   }
 
   #actions(generation) {
@@ -176,8 +176,9 @@ function finished(generation) {
     `${output.width} × ${output.height}`, `${output.duration_s} s`, `seed ${output.seed}`,
     `engine ${output.engine}`, `${(output.size_bytes / 1e6).toFixed(1)} MB`, dollars(generation.cost_usd),
   ];
-  const notes = output.notes.map((note) => h("p", { class: "quiet" }, note.charAt(0).toUpperCase() + note.slice(1)));
-  return [screen(generation, player), said(generation), h("ul", { class: "facts-list", ariaLabel: "Facts" }, facts.map((fact) => h("li", {}, fact))), ...notes];
+  const notes = output.notes.map((note) => h("li", {}, note.charAt(0).toUpperCase() + note.slice(1)));
+  return [screen(generation, player), said(generation), h("ul", { class: "facts-list", ariaLabel: "Facts" }, facts.map((fact) => h("li", {}, fact))),
+    h("ul", { class: "notes", ariaLabel: "Notes" }, notes)];
 }
 
 function over(generation) {

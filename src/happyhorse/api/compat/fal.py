@@ -1,10 +1,7 @@
 """fal's queue, whose SDK takes another host (over https only). Source: specs/api.md section 7.
 
-    FAL_QUEUE_RUN_HOST=host:port        submit, status, result, cancel
-    FAL_RUN_HOST=host:port/run          the same addresses below /run answer when the clip is there
-
-The storage that local files are sent to has its address built into the SDK; `router` has its routes too, for clients that can
-be pointed at them.
+FAL_QUEUE_RUN_HOST=host:port        submit, status, result, cancel
+FAL_RUN_HOST=host:port/run          the same addresses below /run answer when the clip is there
 """
 
 from __future__ import annotations
@@ -12,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from json import dumps
 
 from fastapi import APIRouter, Request
@@ -31,7 +28,6 @@ from happyhorse.api.compat.common import (
     webhook_target,
 )
 from happyhorse.api.compat.follow import finished, snapshots
-from happyhorse.api.compat.uploads import file_url, open_upload, store_body
 from happyhorse.api.context import Context, Here
 from happyhorse.api.links import Links
 from happyhorse.errors import Conflict, HappyHorseError, NotFound
@@ -44,7 +40,6 @@ FORM = "fal"
 _APP = "/alibaba/happy-horse"
 _LINE_S = 10.0
 _MAX_LOGS = 100
-_TOKEN_LIFE = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -148,18 +143,18 @@ def from_event(event: Event) -> dict[str, object]:
 
 def render_error(err: HappyHorseError) -> JSONResponse:
     if err.status != 422:
-        return _answer({"detail": err.message}, err.status)
+        return answer({"detail": err.message}, err.status)
     place = ["body", err.field] if err.field else ["body"]
-    return _answer({"detail": [{"loc": place, "msg": err.message, "type": "value_error"}]}, 422)
+    return answer({"detail": [{"loc": place, "msg": err.message, "type": "value_error"}]}, 422)
 
 
-def _answer(body: Mapping[str, object], status: int = 200, *, job: Job | None = None) -> JSONResponse:
+def answer(body: Mapping[str, object], status: int = 200, *, job: Job | None = None) -> JSONResponse:
     number = str(uuid.uuid4()) if job is None else job.id
     return JSONResponse(body, status, {"x-fal-request-id": number})
 
 
 router = APIRouter(route_class=dialect_route(render_error), tags=["fal"])
-sync_router = APIRouter(route_class=dialect_route(render_error), tags=["fal"])
+sync_router = APIRouter(prefix="/run", route_class=dialect_route(render_error), tags=["fal"])
 
 
 # -- requests --------------------------------------------------------------------------------------------------------------
@@ -172,7 +167,21 @@ async def submit(path: str, request: Request, here: Here) -> JSONResponse:
     place = f"{here.links.base(request)}{_APP}/requests/{job.id}"
     links = {"response_url": place, "status_url": f"{place}/status", "cancel_url": f"{place}/cancel"}
     position = await run_in_threadpool(_position, job, here)
-    return _answer({**from_status(job, position=position, logs=None), **links}, job=job)
+    return answer({**from_status(job, position=position, logs=None), **links}, job=job)
+
+
+@sync_router.post(_APP + "/{path:path}/stream", response_class=EventSourceResponse)
+async def run_streaming(path: str, request: Request, here: Here) -> EventSourceResponse:
+    """Make a clip and tell its status after each change, and at last its result, as events."""
+    job = await _submitted(path, request, here)
+    return EventSourceResponse(_until_result(job, request, here), headers={"x-fal-request-id": job.id})
+
+
+async def _until_result(job: Job, request: Request, here: Context) -> AsyncIterator[ServerSentEvent]:
+    async for latest in snapshots(job, here, every_s=_LINE_S):
+        yield ServerSentEvent(dumps(await run_in_threadpool(_status, latest, here, logs=False)))
+        if latest.is_terminal:
+            yield ServerSentEvent(dumps(_told_result(latest, request, here)[1]))
 
 
 @sync_router.post(_APP + "/{path:path}")
@@ -198,7 +207,7 @@ async def _submitted(path: str, request: Request, here: Context) -> Job:
 def status(request_id: str, request: Request, here: Here, logs: bool = False) -> JSONResponse:
     """How it stands; 202 until it is over."""
     job = _job(request_id, request, here)
-    return _answer(_status(job, here, logs=logs), 200 if job.is_terminal else 202, job=job)
+    return answer(_status(job, here, logs=logs), 200 if job.is_terminal else 202, job=job)
 
 
 @router.get(_APP + "/requests/{request_id}/status/stream", response_class=EventSourceResponse)
@@ -236,11 +245,17 @@ def result(request_id: str, request: Request, here: Here) -> JSONResponse:
 
 
 def _result(job: Job, request: Request, here: Context) -> JSONResponse:
+    status_code, told = _told_result(job, request, here)
+    return answer(told, status_code, job=job)
+
+
+def _told_result(job: Job, request: Request, here: Context) -> tuple[int, dict[str, object]]:
+    """Their result with its HTTP status."""
     url = clip_url(job, request, here)
     if url is not None:
-        return _answer(from_output(job, url), job=job)
+        return 200, from_output(job, url)
     failure = _failure(job) or (400, "Request is still in progress", "request_in_progress")
-    return _answer({"detail": failure[1], "error_type": failure[2]}, failure[0], job=job)
+    return failure[0], {"detail": failure[1], "error_type": failure[2]}
 
 
 @router.put(_APP + "/requests/{request_id}/cancel")
@@ -250,40 +265,10 @@ def cancel(request_id: str, request: Request, here: Here) -> JSONResponse:
     try:
         job = here.service.store.cancel(request_id, owner=who.sees)
     except Conflict:
-        return _answer({"status": "ALREADY_COMPLETED"}, 400)
-    return _answer({"status": "CANCELLATION_REQUESTED"}, 202, job=job)
+        return answer({"status": "ALREADY_COMPLETED"}, 400)
+    return answer({"status": "CANCELLATION_REQUESTED"}, 202, job=job)
 
 
 def _job(request_id: str, request: Request, here: Context) -> Job:
     who = here.auth.identify(request, "read")
     return here.service.store.get(request_id, owner=who.sees)
-
-
-# -- storage ---------------------------------------------------------------------------------------------------------------
-
-
-@router.post("/storage/upload/initiate")
-async def initiate_upload(request: Request, here: Here) -> JSONResponse:
-    """Say where a file may be put, and the link that stands for it in a request."""
-    who = await run_in_threadpool(here.auth.identify, request, "generate")
-    body = await read_fields(request, here.service.uploads, who.caller.owner)
-    ticket = open_upload(str(body.get("file_name") or "file"), request, here, who)
-    return _answer({"upload_url": ticket.upload_url, "file_url": ticket.file_url})
-
-
-@router.post("/storage/auth/token")
-def create_token(request: Request, here: Here) -> JSONResponse:
-    """What opens the address of direct uploads: the caller's own key does."""
-    here.auth.identify(request, "generate")
-    kind, _, secret = request.headers.get("authorization", "").partition(" ")
-    token = {"token_type": kind, "token": secret, "base_url": here.links.base(request)}
-    return _answer({**token, "expires_at": (datetime.now(UTC) + _TOKEN_LIFE).isoformat()})
-
-
-@router.post("/files/upload")
-async def upload(request: Request, here: Here) -> JSONResponse:
-    """Take a file in one step."""
-    who = await run_in_threadpool(here.auth.identify, request, "generate")
-    name = request.headers.get("x-fal-file-name", "file")
-    stored = await store_body(request, here, name=name, owner=who.caller.owner)
-    return _answer({"access_url": file_url(stored.id, request, here)})

@@ -180,12 +180,12 @@ def show(task_id: str, request: Request, here: Here) -> JSONResponse:
 
 @router.get("/tasks/{task_id}/stream", response_class=StreamingResponse)
 async def stream(task_id: str, request: Request, here: Here) -> Response:
-    """The task now and after each change, as lines of JSON, or as events for those who accept only these."""
+    """The task now and after each change, as lines of JSON, or as events for clients that ask for these."""
     job = await run_in_threadpool(_job, task_id, request, here)
     tasks = _tasks(job, request, here)
-    if "application/x-ndjson" in request.headers.get("accept", ""):
-        return StreamingResponse((f"{line}\n" async for line in tasks), media_type="application/x-ndjson")
-    return EventSourceResponse(ServerSentEvent(line) async for line in tasks)
+    if "text/event-stream" in request.headers.get("accept", ""):
+        return EventSourceResponse(ServerSentEvent(line) async for line in tasks)
+    return StreamingResponse((f"{line}\n" async for line in tasks), media_type="application/x-ndjson")
 
 
 async def _tasks(job: Job, request: Request, here: Context) -> AsyncIterator[str]:

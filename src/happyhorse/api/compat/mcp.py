@@ -25,7 +25,7 @@ from mcp.types import (
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
-from happyhorse.api.body import MAX_JSON_BYTES
+from happyhorse.api.body import MAX_JSON_BYTES, check_text
 from happyhorse.api.compat.mcp_tools import POLL_S, TOOLS, Call, Caller
 from happyhorse.api.context import Context
 from happyhorse.api.problems import problem
@@ -82,6 +82,7 @@ class Endpoint:
         assert context.request is not None
         _, run = TOOLS[params.name]
         try:
+            check_text(params.arguments)
             told = await run(Call(params.arguments or {}, context.request, self.here, context))
         except HappyHorseError as err:
             failure = {"code": err.code, "message": err.message, "field": err.field}

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import io
 import time
-import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -19,31 +19,26 @@ from starlette.concurrency import run_in_threadpool
 
 from happyhorse.api.auth import Identity
 from happyhorse.api.compat.common import (
-    MODES,
-    NAMES,
     Translation,
     clip_url,
     dialect_route,
-    mode_of_model,
     model_name,
     queue,
-    read_size,
-    translate,
     usage,
     webhook_target,
 )
 from happyhorse.api.compat.form import read_body
+from happyhorse.api.compat.openai_body import job_id, to_request, video_id
 from happyhorse.api.context import Context, Here
 from happyhorse.api.generations import stored_file
 from happyhorse.api.links import Links
 from happyhorse.errors import Conflict, HappyHorseError, InvalidRequest, NotFound
 from happyhorse.jobs.job import Job, Status
+from happyhorse.jobs.stills import spritesheet
 from happyhorse.jobs.store import MAX_PAGE, Filter
 from happyhorse.jobs.webhooks import Message
-from happyhorse.request import Mode
 
 FORM = "openai"
-DEFAULT_MODEL = "happyhorse-1.1"
 EDIT_MODEL = "happyhorse-1.0-video-edit"
 _STATUS: Mapping[Status, str] = {
     Status.QUEUED: "queued",
@@ -56,22 +51,6 @@ _STATUS: Mapping[Status, str] = {
 _POLL_MS = "2000"
 _STOP_S = 3.0
 """Deleting a job that runs waits this long for its worker to stop."""
-
-_OWN_NAMES: Mapping[str, tuple[str, ...]] = {
-    "duration": ("seconds", "duration"),
-    "image": ("input_reference", "image"),
-    "video": ("video", "video_url", "videos"),
-}
-# Gateways send anything in `metadata` as well; what stands at the top counts first, and what `size` says last.
-_NAMES: Mapping[str, tuple[str, ...]] = {
-    field: (
-        *(own := (*_OWN_NAMES.get(field, ()), *usual)),
-        *(f"metadata.{name}" for name in own),
-        f"size:{field}",
-    )
-    for field, usual in NAMES.items()
-}
-_MEDIA_FIELDS = {"first_frame": "image", "reference_image": "reference_images", "video": "video"}
 
 # our code -> their status, type and code
 _ERRORS: Mapping[str, tuple[int, str, str]] = {
@@ -101,78 +80,6 @@ class NotOffered(InvalidRequest):
 
 
 # -- translations ----------------------------------------------------------------------------------------------------------
-
-
-def to_request(body: Mapping[str, object]) -> Translation:
-    """Our request from theirs. Raises: InvalidRequest naming their field."""
-    flat = _flat(body)
-    model = body.get("model") or DEFAULT_MODEL
-    try:
-        mode = mode_of_model(model) or _asked_mode(body)
-    except NotFound as err:
-        raise InvalidRequest(
-            f"model must be a Happy Horse model; got '{str(model)[:60]}'", field="model"
-        ) from err
-    return translate(flat, model=str(model), mode=mode, names=_NAMES)
-
-
-def _flat(body: Mapping[str, object]) -> dict[str, object]:
-    """The body with what `metadata` and `size` say beside it, and with inputs under the names of their kinds."""
-    metadata = body.get("metadata")
-    inner = metadata if isinstance(metadata, dict) else {}
-    flat = {**{f"metadata.{name}": value for name, value in inner.items()}, **body}
-    flat.update({_MEDIA_FIELDS[kind]: urls for kind, urls in _listed_media(inner).items() if urls})
-    if body.get("size") not in (None, "", "auto"):
-        flat |= {f"size:{field}": value for field, value in read_size(body["size"]).items()}
-    if _is_video(flat.get("input_reference")):
-        flat["video"] = flat.pop("input_reference")
-    for name in ("video", "input_reference"):
-        flat[name] = _own_video(flat.get(name))
-    return flat
-
-
-def _listed_media(metadata: Mapping[str, object]) -> dict[str, list[object]]:
-    """Inputs in the vendor's own shape: metadata.input.media, as gateways pass it through."""
-    given = metadata.get("input")
-    listed = given.get("media") if isinstance(given, dict) else None
-    found: dict[str, list[object]] = {kind: [] for kind in _MEDIA_FIELDS}
-    for number, entry in enumerate(listed if isinstance(listed, list) else []):
-        if not isinstance(entry, dict) or entry.get("type") not in found:
-            name = f"metadata.input.media[{number}]"
-            raise InvalidRequest(
-                f"{name} must have one of the types {', '.join(found)} and a url", field=name
-            )
-        found[entry["type"]].append(entry.get("url"))
-    return found
-
-
-def _is_video(value: object) -> bool:
-    if isinstance(value, dict):
-        return value.get("kind") == "video"
-    return isinstance(value, str) and value[:11].lower() == "data:video/"
-
-
-def _own_video(value: object) -> object:
-    """`{"id": "video_..."}` or that id alone stands for the clip of another job."""
-    name = value.get("id") if isinstance(value, dict) else value
-    return {"job_id": job_id(name)} if isinstance(name, str) and name.startswith("video_") else value
-
-
-def _asked_mode(body: Mapping[str, object]) -> Mode | None:
-    mode = body.get("mode")
-    return MODES.get(mode.strip().lower()) if isinstance(mode, str) else None
-
-
-def video_id(job_id: str) -> str:
-    return f"video_{job_id.replace('-', '')}"
-
-
-def job_id(name: str) -> str:
-    """The job behind their id, or behind our own. Raises: NotFound."""
-    try:
-        return str(uuid.UUID(name.removeprefix("video_")))
-    except ValueError as err:
-        raise NotFound(f"there is no video '{name[:64]}'") from err
 
 
 def from_job(job: Job, url: str | None) -> dict[str, object]:
@@ -308,24 +215,23 @@ def show(name: str, request: Request, here: Here) -> JSONResponse:
 def content(
     name: str, request: Request, here: Here, variant: Literal["video", "thumbnail", "spritesheet"] = "video"
 ) -> Response:
-    """The clip, with ranges, or its first frame."""
+    """The clip, with ranges; its first frame; or nine frames in a sheet."""
     job = _job(name, request, here)
     if not job.is_terminal:
         raise NotReady(f"video {video_id(job.id)} is {_STATUS[job.status]} and has no content yet")
-    if variant == "spritesheet":
-        raise NotOffered(
-            "variant must be video or thumbnail; spritesheets are not made here", field="variant"
-        )
+    if job.output is None:
+        raise NotFound(f"video {video_id(job.id)} is {_STATUS[job.status]} and has no content")
     if variant == "video":
         return stored_file(job, "sha256", "video/mp4", f"{video_id(job.id)}.mp4", here)
-    return Response(_webp(job, here), media_type="image/webp")
+    if variant == "thumbnail":
+        return Response(_webp(here.service.blobs.path(str(job.output["thumbnail"]))), media_type="image/webp")
+    clip, num_frames = here.service.blobs.path(str(job.output["sha256"])), int(str(job.output["num_frames"]))
+    return Response(spritesheet(clip, num_frames), media_type="image/jpeg")
 
 
-def _webp(job: Job, here: Context) -> bytes:
-    if job.output is None:
-        raise NotFound(f"video {video_id(job.id)} has no thumbnail")
+def _webp(place: Path) -> bytes:
     data = io.BytesIO()
-    with Image.open(here.service.blobs.path(str(job.output["thumbnail"]))) as picture:
+    with Image.open(place) as picture:
         picture.save(data, "WEBP", quality=85)
     return data.getvalue()
 

@@ -56,11 +56,11 @@ _STATUS: Mapping[Status, str] = {
     Status.FAILED: "failed",
     Status.CANCELED: "canceled",
 }
-# their event -> ours; the clip is there when the job succeeds, and progress is not told
+# their event -> ours; the clip is there when the job succeeds
 _EVENTS: Mapping[str, tuple[EventName, ...]] = {
     "start": ("running",),
     "output": ("succeeded",),
-    "logs": (),
+    "logs": ("progress",),
     "completed": TERMINAL_EVENTS,
 }
 _INPUT_NAMES: Mapping[str, str] = {"ratio": "aspect_ratio", "audio": "audio_setting"}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fastapi import APIRouter, Request, WebSocket
@@ -46,6 +46,9 @@ _NAMES = {
     "references": ("referenceImages",),
     "audio": ("audioSetting",),
 }
+
+Message = Mapping[str, Sequence[Mapping[str, object]]]
+"""What is sent back: `data` or `errors`, a list of entries."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -138,7 +141,7 @@ class _Session:
     here: Context
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
 
-    async def answer(self, task: Mapping[str, object]) -> Mapping[str, object]:
+    async def answer(self, task: Mapping[str, object]) -> Message:
         """The message that answers a task: `data` or `errors`, with one entry."""
         try:
             return await self._answer(task)
@@ -148,7 +151,7 @@ class _Session:
             _log.exception("a task of type %s failed", task.get("taskType"))
             return {"errors": [from_error(HappyHorseError("the server failed; the log says why"), task)]}
 
-    async def _answer(self, task: Mapping[str, object]) -> Mapping[str, object]:
+    async def _answer(self, task: Mapping[str, object]) -> Message:
         kind = task.get("taskType")
         if kind == "authentication":
             return _data(await self._authenticate(task))
@@ -173,7 +176,7 @@ class _Session:
     async def _identify(self, scope: Scope) -> Identity:
         return await run_in_threadpool(self.here.auth.identify, self.request, scope)
 
-    async def _infer(self, task: Mapping[str, object]) -> Mapping[str, object]:
+    async def _infer(self, task: Mapping[str, object]) -> Message:
         who = await self._identify("generate")
         job = await queue(to_request(task), self.request, self.here, who, idempotency_key=_KEY + _uuid(task))
         if task.get("deliveryMethod") == "sync":
@@ -187,13 +190,13 @@ class _Session:
         except NotFound:
             return self.here.service.store.get(name, owner=who.sees)
 
-    def _told(self, job: Job, task: Mapping[str, object]) -> Mapping[str, object]:
+    def _told(self, job: Job, task: Mapping[str, object]) -> Message:
         if job.status in (Status.FAILED, Status.CANCELED):
             return {"errors": [_from_failure(job, task)]}
         return _data(from_job(job, str(task["taskUUID"]), clip_url(job, self.request, self.here)))
 
 
-def _data(entry: Mapping[str, object]) -> Mapping[str, object]:
+def _data(entry: Mapping[str, object]) -> Message:
     return {"data": [entry]}
 
 

@@ -27,12 +27,13 @@ from happyhorse.jobs.store import MAX_PAGE
 _OPENAI_ID = re.compile(r"file-[0-9a-f]{32}")
 
 
-def render_error(err: HappyHorseError) -> JSONResponse:
+def render_error(err: HappyHorseError) -> Response:
     """Problem details, which Replicate and the native API read, with OpenAI's object beside them."""
     answer = problem(err.status, err.code, err.message, field=err.field, retryable=err.retryable)
     error = {"message": err.message, "type": "invalid_request_error", "param": err.field, "code": err.code}
-    body = {**json.loads(bytes(answer.body)), "error": error}
-    return JSONResponse(body, err.status, media_type="application/problem+json")
+    body = json.dumps({**json.loads(bytes(answer.body)), "error": error}).encode()
+    headers = {name: value for name, value in answer.headers.items() if name != "content-length"}
+    return Response(body, err.status, headers)
 
 
 router = APIRouter(route_class=dialect_route(render_error), include_in_schema=False)

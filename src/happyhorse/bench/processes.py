@@ -1,0 +1,130 @@
+"""Real processes of the service for measurements: an API, workers, and a web server that webhooks go to."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+
+from happyhorse.settings import Settings
+
+_HAPPYHORSE = ("-c", "from happyhorse.cli.app import main; main()")
+_START_S = 120.0
+T = TypeVar("T")
+
+
+class Child:
+    """A Python process that can be killed and started again."""
+
+    def __init__(self, arguments: Sequence[str], settings: Settings, log: Path) -> None:
+        self.command = [sys.executable, *arguments]
+        self.environment, self.log = settings.environment(), log
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as file:
+            return subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=self.environment
+            )
+
+    def kill(self) -> None:
+        """SIGKILL: nothing of it gets to do anything more."""
+        self.process.kill()
+        self.process.wait()
+
+    def restart(self) -> None:
+        self.kill()
+        self.process = self._start()
+
+
+def api(settings: Settings, port: int, log: Path) -> Child:
+    """The API alone, on a loopback port."""
+    options = ("--engine", settings.engine, "--no-worker", "--port", str(port))
+    return Child([*_HAPPYHORSE, "serve", *options], settings, log)
+
+
+def worker(settings: Settings, log: Path, *, seconds: float = 0.0) -> Child:
+    """A worker; `seconds` is how long the test card takes beyond the writing."""
+    options = ("--engine", settings.engine, "--testcard-seconds", str(seconds))
+    return Child([*_HAPPYHORSE, "worker", *options], settings, log)
+
+
+def bare(settings: Settings, port: int, log: Path) -> Child:
+    """The bare route that polls are measured beside."""
+    return Child(["-m", "happyhorse.bench.bare", str(port)], settings, log)
+
+
+def settings_of(folder: Path, database_url: str | None) -> Settings:
+    """The test card on a folder of its own, with webhooks to this machine allowed and no retention."""
+    return replace(
+        Settings.from_env(),
+        engine="testcard",
+        data_dir=folder,
+        database_url=database_url,
+        storage=None,
+        retention_hours=0.0,
+        allow_local_urls=True,
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def wait_for(url: str) -> None:
+    """Until the API answers. Raises: TimeoutError."""
+    until(lambda: answers(url), timeout_s=_START_S)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/healthz", timeout=2).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def until(condition: Callable[[], T], *, timeout_s: float, every_s: float = 0.1) -> T:
+    """Wait for a condition and return what it was. Raises: TimeoutError."""
+    end = time.monotonic() + timeout_s
+    while not (found := condition()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"it did not happen within {timeout_s:g} s")
+        time.sleep(every_s)
+    return found
+
+
+class Receiver:
+    """Takes webhooks and remembers which ids came for which generation."""
+
+    def __init__(self) -> None:
+        self.ids: dict[str, list[str]] = {}
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.ids.setdefault(self.path[1:], []).append(self.headers["webhook-id"])
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base's name
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()

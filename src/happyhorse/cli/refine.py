@@ -1,0 +1,83 @@
+"""`refine`: draw a draft's very take at full size. A draft leaves its take beside the clip; nothing is decided again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from happyhorse.cli import options
+from happyhorse.cli.build import load_engine, open_signer
+from happyhorse.cli.show import print_clip, progress_bar
+from happyhorse.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from happyhorse.engines.take import Take
+    from happyhorse.request import GenerationRequest
+
+_SUFFIX = ".take"
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Writes a take beside its clip, with the request that asked for it."""
+
+    clip: Path
+    request: GenerationRequest
+
+    def keep(self, take: Take) -> None:
+        from dataclasses import replace
+
+        from happyhorse.media.write import placed
+
+        asked = json.dumps(self.request.model_dump(mode="json", exclude_defaults=True))
+        with placed(self.clip.with_suffix(_SUFFIX)) as path:
+            path.write_bytes(replace(take, notes={"request": asked}).to_bytes())
+
+
+def refine(
+    clip: Annotated[Path, typer.Argument(help="A clip made with --draft.", show_default=False)],
+    resolution: options.Resolution = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="The finished clip.", metavar="FILE")
+    ] = "refined.mp4",
+    as_json: options.AsJson = False,
+) -> None:
+    """Draw the very take of a draft at full size."""
+    import time
+
+    from happyhorse.cli.files import output_path, probed
+    from happyhorse.engines.catalog import CATALOG
+    from happyhorse.engines.plan import plan
+    from happyhorse.engines.take import Take
+    from happyhorse.request import parse_request
+    from happyhorse.settings import Settings
+
+    place = output_path(output)
+    if place.resolve() == clip.resolve():
+        raise InvalidRequest(
+            f"output '{output}' is the draft itself and would be overwritten", field="output"
+        )
+    take = Take.from_bytes(_beside(clip).read_bytes())
+    asked = {**json.loads(take.notes["request"]), "engine": take.engine, "draft": False}
+    request = parse_request({**asked, "resolution": resolution or asked.get("resolution")})
+    decided = plan(request, CATALOG[take.engine], media=probed(request))
+    signer = open_signer(Settings.from_env())
+    start = time.monotonic()
+    with progress_bar(quiet=as_json) as show:
+        made = load_engine(take.engine, 0.0).render(decided, take, place, on_progress=show)
+        finished = signer.sign(made, decided)
+    print_clip(finished, time.monotonic() - start, as_json=as_json)
+
+
+def _beside(clip: Path) -> Path:
+    if not clip.is_file():
+        raise InvalidRequest(f"clip '{clip}' does not exist", field="clip")
+    take = clip.with_suffix(_SUFFIX)
+    if not take.is_file():
+        text = f"clip '{clip}' has no take beside it ('{take.name}'); only a clip made with --draft can be refined"
+        raise InvalidRequest(text, field="clip")
+    return take

@@ -1,0 +1,255 @@
+"""The 15 B engine on a random release: every stage runs, in the planned sizes; what it cannot do is refused in the plan."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+pytest.importorskip("diffusers")
+pytest.importorskip("transformers")
+
+from tiny_magihuman import DISTILLED, GUIDED, tiny_engine
+
+from happyhorse.engines.catalog import MAGIHUMAN
+from happyhorse.engines.catalog_magihuman import BASE_SIZES
+from happyhorse.engines.magihuman_load import open_engine
+from happyhorse.engines.plan import plan
+from happyhorse.errors import Canceled, EngineError, MediaError, OutOfMemory, Unsupported, WeightsMissing
+from happyhorse.hub.parts import PARTS
+from happyhorse.media.read import decode_audio, probe
+from happyhorse.media.write import encode
+from happyhorse.model.pictures import first_frame
+from happyhorse.model.turbo_vae import TurboVae
+from happyhorse.request import parse_request
+from happyhorse.shapes import RATIOS, SAMPLE_RATE, output_size, ratio_value
+
+PROMPT = "A woman stands in a kitchen, static camera, rain."
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    return tiny_engine(tmp_path_factory.mktemp("text"))
+
+
+@pytest.fixture(scope="module")
+def guided(tmp_path_factory):
+    return tiny_engine(tmp_path_factory.mktemp("text"), GUIDED)
+
+
+def decided(capabilities=DISTILLED, media=None, **fields):
+    values = {"prompt": PROMPT, "duration": 3, "resolution": "480P", "seed": 5, **fields}
+    paths = [values[name] for name in ("image", "voice") if name in values]
+    made = plan(parse_request(values), capabilities, media={str(path): probe(Path(path)) for path in paths})
+    return (
+        made if made.draft else replace(made, width=64, height=36)
+    )  # what is drawn is small, what is written too
+
+
+def make(engine, path, on_progress=lambda _: None, **fields):
+    made = decided(engine.capabilities, **fields)
+    take = engine.denoise(made, on_progress=on_progress)
+    return engine.render(made, take, path, on_progress=on_progress), take
+
+
+def test_a_clip_has_the_planned_size_length_and_stages(engine, tmp_path):
+    reports = []
+    clip, take = make(engine, tmp_path / "a.mp4", reports.append)
+    info = probe(tmp_path / "a.mp4")
+    assert (info.width, info.height, info.num_frames, info.has_audio) == (64, 36, 75, True)
+    assert (clip.base_width, clip.base_height, clip.weights_hash) == (32, 32, "tiny")
+    assert take.latents["video"].shape == (1, 48, 20, 2, 2)
+    assert take.latents["audio"].shape == (1, 77, 64)
+    assert [r.step for r in reports if r.stage == "base"] == list(range(1, 9))
+    assert [r.step for r in reports if r.stage == "refine"] == [1, 2]
+    fractions = [report.fraction for report in reports]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == pytest.approx(1.0)
+
+
+@pytest.mark.slow
+def test_the_seed_decides_the_take_and_the_take_the_clip(engine, tmp_path):
+    _, take = make(engine, tmp_path / "a.mp4")
+    _, again = make(engine, tmp_path / "b.mp4")
+    other = engine.denoise(decided(seed=6), on_progress=lambda _: None)
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+    assert all(np.array_equal(take.latents[name], again.latents[name]) for name in take.latents)
+    assert np.abs(take.latents["video"] - other.latents["video"]).mean() > 0.1
+
+
+@pytest.mark.slow
+def test_a_draft_is_the_base_pass_and_can_be_refined_later(engine, tmp_path):
+    draft, take = make(engine, tmp_path / "draft.mp4", draft=True)
+    assert (draft.width, draft.height) == (32, 32)
+    make(engine, tmp_path / "whole.mp4")
+    engine.render(decided(), take, tmp_path / "later.mp4", on_progress=lambda _: None)
+    assert (tmp_path / "later.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+def test_every_tier_runs_its_own_network(engine):
+    take = engine.denoise(decided(), on_progress=lambda _: None)
+    with torch.inference_mode():
+        small, large = (
+            engine._refined(decided(resolution=name), take, _Silent()) for name in ("720P", "1080P")
+        )
+    assert float((small - large).abs().mean()) > 0.01
+
+
+def test_the_first_frame_is_the_users_picture_at_both_sizes(engine, tmp_path):
+    path = tmp_path / "in.png"
+    gradient = np.linspace(0, 255, 640 * 360 * 3).reshape(360, 640, 3).astype(np.uint8)
+    Image.fromarray(gradient).save(path)
+    made = decided(image=str(path))
+    take = engine.denoise(made, on_progress=lambda _: None)
+    with engine.release.parts.use("wan_vae", torch.nn.Module) as vae, torch.inference_mode():
+        small = vae.encode(first_frame(gradient, size=(32, 32)))
+        large = vae.encode(first_frame(gradient, size=(64, 32)))
+        refined = engine._refined(made, take, _Silent())
+    np.testing.assert_allclose(take.latents["video"][:, :, :1], small.numpy(), atol=1e-5)
+    torch.testing.assert_close(refined[:, :, :1], large)
+
+
+class _Silent:
+    def say(self, *_):
+        pass
+
+
+def speech(path, *, loud=0.05):
+    seconds = np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE
+    sound = (loud * np.sin(2 * np.pi * 220 * seconds) * (np.sin(8 * seconds) > 0)).astype(np.float32)
+    frame = np.zeros((64, 64, 3), np.uint8)
+    encode(path, [frame] * 75, size=(64, 64), audio=np.stack([sound, sound]), metadata={}, as_is=True)
+    return sound
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["engine", "guided"])
+def test_a_voice_comes_back_as_it_was_and_decides_the_picture(name, request, tmp_path):
+    engine = request.getfixturevalue(name)
+    sound = speech(tmp_path / "voice.mp4")
+    _, take = make(engine, tmp_path / "a.mp4", voice=str(tmp_path / "voice.mp4"))
+    other = engine.denoise(decided(engine.capabilities), on_progress=lambda _: None)
+    heard = decode_audio(tmp_path / "a.mp4")[0, : len(sound)]
+    assert np.corrcoef(heard, sound[: len(heard)])[0, 1] > 0.99
+    assert np.abs(heard).max() == pytest.approx(0.05, rel=0.2)
+    assert take.latents["audio"].shape == (1, 77, 64)
+    assert np.abs(take.latents["video"] - other.latents["video"]).mean() > 0.01
+
+
+def test_a_silent_voice_is_refused(engine, tmp_path):
+    speech(tmp_path / "voice.mp4", loud=0)
+    with pytest.raises(MediaError, match="voice is silent"):
+        make(engine, tmp_path / "a.mp4", voice=str(tmp_path / "voice.mp4"))
+
+
+def test_guidance_leads_away_from_the_negative_prompt(guided):
+    plans = [decided(GUIDED, **fields) for fields in ({}, {"negative_prompt": "blurry rain"})]
+    takes = [guided.denoise(made, on_progress=lambda _: None) for made in plans]
+    assert np.abs(takes[0].latents["video"] - takes[1].latents["video"]).mean() > 0.001
+    assert any("our own is used" in note for note in decided(GUIDED).notes)
+    assert decided(GUIDED, negative_prompt="rain").negative_prompt == "rain"
+    assert any("negative_prompt is not used" in note for note in decided(negative_prompt="rain").notes)
+
+
+def test_cancel_within_a_step_leaves_no_file(engine, tmp_path):
+    def stop(report):
+        if report.stage == "refine":
+            raise Canceled
+
+    with pytest.raises(Canceled):
+        make(engine, tmp_path / "a.mp4", stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_out_of_memory_is_said_and_the_engine_lives(engine, tmp_path, monkeypatch):
+    def full(*_args, **_options):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has ...")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TurboVae, "draw", full)
+        with pytest.raises(
+            OutOfMemory, match="too little memory for turbo_vae at this size: CUDA out of memory"
+        ):
+            make(engine, tmp_path / "a.mp4")
+    assert engine.release.parts.loaded == {}
+    make(engine, tmp_path / "a.mp4", draft=True)
+
+
+@pytest.mark.slow
+def test_what_is_not_kept_goes_when_its_stage_is_over(tmp_path):
+    engine = tiny_engine(tmp_path, kept=frozenset({"distill"}))
+    make(engine, tmp_path / "a.mp4")
+    assert set(engine.release.parts.loaded) == {"distill"}
+
+
+@pytest.mark.parametrize("resolution", ["480P", "720P", "1080P"])
+@pytest.mark.parametrize("ratio", RATIOS)
+def test_every_size_is_a_multiple_of_32_near_its_ratio_with_as_many_tokens(resolution, ratio):
+    made = plan(
+        parse_request({"prompt": PROMPT, "resolution": resolution, "ratio": ratio, "seed": 1}),
+        MAGIHUMAN,
+        media={},
+    )
+    published = {"480P": (896, 512), "720P": (896, 512), "1080P": (1920, 1088)}[resolution]
+    for (width, height), like in (
+        ((made.base_width, made.base_height), (448, 256)),
+        ((made.refine.width, made.refine.height), published),
+    ):
+        assert width % 32 == height % 32 == 0
+        assert abs(width / height / ratio_value(ratio) - 1) < 0.03
+        assert 0.85 < width * height / (like[0] * like[1]) < 1.15
+    assert (made.width, made.height) == output_size(resolution, ratio)
+    vouched = ratio in ("16:9", "9:16")
+    assert any("vouch" in note for note in made.notes) is not vouched
+
+
+def test_the_plan_says_both_passes_and_published_lengths():
+    made = plan(parse_request({"prompt": PROMPT, "resolution": "1080P", "seed": 1}), MAGIHUMAN, media={})
+    assert "made at 448x256, refined at 1920x1088 by 1080p_sr and scaled to 1920x1080" in made.notes
+    assert (made.tokens.video, made.tokens.audio, made.tokens.text) == (3584, 126, 640)
+    assert (made.refine.tokens.total, made.refine.num_steps) == (66_046, 5)
+    assert BASE_SIZES["16:9"] == (448, 256)
+
+
+def test_what_the_weights_cannot_do_is_refused_in_the_plan(tmp_path):
+    Image.new("RGB", (640, 480)).save(tmp_path / "a.png")
+    for fields, said in (({"references": (str(tmp_path / "a.png"),)}, "r2v"), ({"video": "a.mp4"}, "edit")):
+        with pytest.raises(
+            Unsupported, match=rf"magihuman has no weights for {said} .*engines that can: .*testcard"
+        ):
+            plan(parse_request({"prompt": PROMPT, **fields}), MAGIHUMAN, media={})
+
+
+def test_without_weights_or_a_gpu_one_sentence_says_what_to_do(tmp_path, monkeypatch):
+    with pytest.raises(
+        WeightsMissing, match="happyhorse weights pull magihuman distill 540p_sr 1080p_sr turbo_vae"
+    ):
+        open_engine("magihuman", tmp_path)
+    for part in PARTS:
+        folder = tmp_path / "have" / part.name
+        folder.mkdir(parents=True)
+        (folder / "x.safetensors").touch()
+        (tmp_path / "magihuman").mkdir(exist_ok=True)
+        (tmp_path / "magihuman" / part.name).symlink_to(folder)
+    with pytest.raises(WeightsMissing, match="weights convert magihuman turbo_vae"):
+        open_engine("magihuman-base", tmp_path)
+    (tmp_path / "magihuman" / "turbo_vae.safetensors").touch()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(EngineError, match="magihuman needs an NVIDIA GPU"):
+        open_engine("magihuman", tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Old Card")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    with pytest.raises(EngineError, match=r"capability 8\.0 or newer, for bf16; Old Card has 7\.5"):
+        open_engine("magihuman", tmp_path)
+
+
+def test_a_text_encoder_that_cannot_be_read_is_named(tmp_path):
+    engine = tiny_engine(tmp_path / "text")
+    (tmp_path / "text" / "config.json").write_text("{}")
+    with pytest.raises(WeightsMissing, match="holds no text encoder"):
+        make(engine, tmp_path / "a.mp4")
+    assert replace(DISTILLED, num_steps=2).num_steps == 2
