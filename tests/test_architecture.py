@@ -73,6 +73,7 @@ MAY_IMPORT = {
     "jobs": ("errors", "settings", "shapes", "request", "media", "db", "engines.base", "engines.plan", "engines.take"),
     "api": ("errors", "settings", "shapes", "request", "db", "jobs", "workflow", "eval.arena", "prompt"),
     "bench": ("settings", "db", "jobs", "api"),
+    "bench.clip": ("engines", "media"),
     "client": ("errors", "request", "client_flows"),
     "client_flows": ("errors", "request"),
     "eval": ("errors", "shapes", "media", "world", "model", "engines.base"),

@@ -92,6 +92,12 @@ class LimitExceeded(HappyHorseError):
     status = 429
     retryable = True
 
+    def __init__(
+        self, message: str | None = None, *, field: str | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message, field=field)
+        self.retry_after_s = retry_after_s
+
 
 class Canceled(HappyHorseError):
     """The work was canceled."""

@@ -65,7 +65,8 @@ def test_a_video_goes_from_queued_to_its_content(http, service, tmp_path):
         "WEBP",
     )
     sheet = http.get(f"{here}/content?variant=spritesheet")
-    assert (sheet.headers["content-type"], Image.open(io.BytesIO(sheet.content)).size) == ("image/jpeg", (960, 543))
+    assert sheet.headers["content-type"] == "image/jpeg"
+    assert Image.open(io.BytesIO(sheet.content)).size == (960, 543)
     refused(http.get(f"{here}/content?variant=poster"), 400, "invalid_value", "variant")
     assert httpx.get(done["metadata"]["url"]).content == clip.content  # no credential
     assert http.get(f"/v1/generations/{job_id(video['id'])}").json()["status"] == "succeeded"
@@ -278,6 +279,16 @@ def test_the_same_idempotency_key_makes_one_video_and_another_request_is_not_sen
     assert first == second
     answer = http.post("/v1/videos", json={**SMALL, "seconds": "4"}, headers=headers)
     assert (answer.status_code, answer.headers["x-should-retry"]) == (409, "false")
+
+
+def test_a_caller_that_is_too_fast_is_told_when_to_come_back(http, service):
+    _, secret = service.keys.create("slow", requests_per_minute=1)
+    headers = {"Authorization": f"Bearer {secret}"}
+    assert http.post("/v1/videos", json=SMALL, headers=headers).status_code == 200
+    answer = http.post("/v1/videos", json=SMALL, headers=headers)
+    refused(answer, 429, "rate_limit_exceeded", None, "1 requests a minute")
+    assert 50 <= int(answer.headers["retry-after"]) <= 60
+    assert "x-should-retry" not in answer.headers
 
 
 def test_every_route_also_lives_below_its_prefix_and_refuses_a_wrong_key(http):

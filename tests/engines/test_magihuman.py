@@ -89,10 +89,10 @@ def test_a_draft_is_the_base_pass_and_can_be_refined_later(engine, tmp_path):
 
 
 def test_every_tier_runs_its_own_network(engine):
-    take = engine.denoise(decided(), on_progress=lambda _: None)
+    take, parts = engine.denoise(decided(), on_progress=lambda _: None), engine.release.arrange(None)
     with torch.inference_mode():
         small, large = (
-            engine._refined(decided(resolution=name), take, _Silent()) for name in ("720P", "1080P")
+            engine._refined(decided(resolution=name), parts, take, _Silent()) for name in ("720P", "1080P")
         )
     assert float((small - large).abs().mean()) > 0.01
 
@@ -102,11 +102,11 @@ def test_the_first_frame_is_the_users_picture_at_both_sizes(engine, tmp_path):
     gradient = np.linspace(0, 255, 640 * 360 * 3).reshape(360, 640, 3).astype(np.uint8)
     Image.fromarray(gradient).save(path)
     made = decided(image=str(path))
-    take = engine.denoise(made, on_progress=lambda _: None)
-    with engine.release.parts.use("wan_vae", torch.nn.Module) as vae, torch.inference_mode():
+    take, parts = engine.denoise(made, on_progress=lambda _: None), engine.release.arrange(None)
+    with parts.use("wan_vae", torch.nn.Module) as vae, torch.inference_mode():
         small = vae.encode(first_frame(gradient, size=(32, 32)))
         large = vae.encode(first_frame(gradient, size=(64, 32)))
-        refined = engine._refined(made, take, _Silent())
+        refined = engine._refined(made, parts, take, _Silent())
     np.testing.assert_allclose(take.latents["video"][:, :, :1], small.numpy(), atol=1e-5)
     torch.testing.assert_close(refined[:, :, :1], large)
 
@@ -173,7 +173,7 @@ def test_out_of_memory_is_said_and_the_engine_lives(engine, tmp_path, monkeypatc
             OutOfMemory, match="too little memory for turbo_vae at this size: CUDA out of memory"
         ):
             make(engine, tmp_path / "a.mp4")
-    assert engine.release.parts.loaded == {}
+    assert engine.release.arrange(None).loaded == {}
     make(engine, tmp_path / "a.mp4", draft=True)
 
 
@@ -181,7 +181,7 @@ def test_out_of_memory_is_said_and_the_engine_lives(engine, tmp_path, monkeypatc
 def test_what_is_not_kept_goes_when_its_stage_is_over(tmp_path):
     engine = tiny_engine(tmp_path, kept=frozenset({"distill"}))
     make(engine, tmp_path / "a.mp4")
-    assert set(engine.release.parts.loaded) == {"distill"}
+    assert set(engine.release.arrange(None).loaded) == {"distill"}
 
 
 @pytest.mark.parametrize("resolution", ["480P", "720P", "1080P"])

@@ -59,7 +59,8 @@ def tiny_engine(folder, capabilities=DISTILLED, *, kept=EVERY_PART):
             seeded(lambda: Oobleck(OobleckConfig(width=2, multiples=(1, 1, 1, 1, 1))))
         ),
     }
-    release = Release(networks, Parts(loaders, kept=kept), "tiny", torch.device("cpu"))
+    parts = Parts(loaders, kept=kept)
+    release = Release(networks, lambda _plan: parts, "tiny", torch.device("cpu"))
     return MagiHumanEngine(capabilities, release)
 
 

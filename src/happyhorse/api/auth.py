@@ -64,7 +64,8 @@ class Auth:
                 calls.popleft()
             if len(calls) >= limit:
                 wait = _MINUTE_S - (now - calls[0])
-                raise LimitExceeded(f"this key may make {limit} requests a minute; try again in {wait:.0f} s")
+                text = f"this key may make {limit} requests a minute; try again in {wait:.0f} s"
+                raise LimitExceeded(text, retry_after_s=wait)
             calls.append(now)
 
 

@@ -106,6 +106,29 @@ def forward(repeats: Annotated[int, typer.Option(help="Best of this many runs.",
         print(f"{timing.shape:<28} {timing.num_rows:>6} {seconds} {timing.ratio:>6.2f}")
 
 
+@bench.command()
+def clip(
+    duration: Annotated[int, typer.Option(help="Seconds.", min=3, max=15)] = 5,
+    resolution: Annotated[str, typer.Option(help="480P, 720P or 1080P.", metavar="NAME")] = "720P",
+) -> None:
+    """Time a clip of nano from import to file, cold and warm."""
+    from happyhorse.bench.clip import bench_clip
+    from happyhorse.engines.plan import plan
+    from happyhorse.request import parse_request
+
+    prompt = (
+        'A woman with red hair in a green jacket in a cafe. Speaking to camera: "The bread is still warm."'
+    )
+    request = parse_request({"prompt": prompt, "duration": duration, "resolution": resolution, "seed": 1})
+    report = bench_clip(lambda engine: plan(request, engine.capabilities, media={}))
+    for name, seconds in report.seconds.items():
+        print(f"{name:<22} {seconds:8.3f} s")
+    print(
+        f"{duration} s at {resolution}: cold {report.cold_s:.1f} s, warm {report.warm_s:.1f} s "
+        f"({report.real_time_factor:.2f} of real time); peak memory {report.peak_bytes / 1e6:.0f} MB"
+    )
+
+
 @bench.command("serve")
 def bench_serve(
     seconds: Annotated[float, typer.Option(help="Of each measurement.", min=1)] = 10.0,

@@ -7,7 +7,7 @@ memory plan has it. A take holds the base latents and the prompt's features, so 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,12 +45,16 @@ _DRAFT_SHARES = {"prepare": 0.2, "base": 0.5, "decode": 0.28, "finish": 0.02}
 SILENCE = 1e-4
 
 
+Arrange = Callable[[Plan], Parts]
+"""Arranges the parts on the device so that a plan's clip fits. Raises: OutOfMemory with figures."""
+
+
 @dataclass(frozen=True)
 class Release:
-    """The weights of the engine: how each network is run, its parts by name, and what names them all."""
+    """The weights of the engine: how each network is run, its parts, and what names them all."""
 
     networks: Mapping[str, Network]
-    parts: Parts
+    arrange: Arrange
     digest: str
     device: torch.device
 
@@ -76,17 +80,18 @@ class MagiHumanEngine:
         reporter = _reporter(plan, on_progress)
         reporter.say("prepare", 0, 1)
         assert plan.latent is not None
+        parts = self.release.arrange(plan)
         network = self.release.networks[self.network]
         with torch.inference_mode():
             generator = torch.Generator(self.release.device).manual_seed(plan.seed)
-            voice = self._voice(plan, generator)
+            voice = self._voice(plan, parts, generator)
             conditions = replace(
-                self._text(plan),
+                self._text(plan, parts),
                 voice=voice,
-                first_frame=self._first_frame(plan, (plan.base_width, plan.base_height)),
+                first_frame=self._first_frame(plan, parts, (plan.base_width, plan.base_height)),
             )
             reporter.say("prepare", 1, 1)
-            with self.release.parts.use(self.network, Transformer) as model:
+            with parts.use(self.network, Transformer) as model:
                 latents = make_base(
                     model,
                     replace(network.sampler, num_steps=plan.num_steps),
@@ -104,12 +109,13 @@ class MagiHumanEngine:
         """Stages refine, decode and finish. Raises: as denoise; EngineError for a take of other weights."""
         take.check(engine=self.capabilities.engine, weights_hash=self.release.digest)
         reporter = _reporter(plan, on_progress)
+        parts = self.release.arrange(plan)
         with torch.inference_mode():
-            video = self._refined(plan, take, reporter)
-            sound = self._sound(plan, take)
+            video = self._refined(plan, parts, take, reporter)
+            sound = self._sound(plan, parts, take)
             encode(
                 output,
-                self._frames(plan, video, reporter),
+                self._frames(plan, parts, video, reporter),
                 size=(plan.width, plan.height),
                 audio=sound,
                 metadata=plan.tags(self.release.digest),
@@ -118,24 +124,24 @@ class MagiHumanEngine:
         reporter.say("finish", 1, 1)
         return plan.output(output, weights_hash=self.release.digest)
 
-    def _text(self, plan: Plan) -> Conditions:
+    def _text(self, plan: Plan, parts: Parts) -> Conditions:
         guided = self.release.networks[self.network].sampler.guidance is not None
-        with self.release.parts.use(TEXT_ENCODER, PromptEncoder) as encoder:
+        with parts.use(TEXT_ENCODER, PromptEncoder) as encoder:
             text = encoder.encode(enhance(plan.prompt, lines=plan.lines))
             null_text = encoder.encode(plan.negative_prompt) if guided else None
         device = self.release.device
         return Conditions(text.to(device), None if null_text is None else null_text.to(device))
 
-    def _first_frame(self, plan: Plan, size: tuple[int, int]) -> Tensor | None:
+    def _first_frame(self, plan: Plan, parts: Parts, size: tuple[int, int]) -> Tensor | None:
         """Return the clean latent of the user's picture at `size` (width, height)."""
         if plan.image is None:
             return None
         picture = decode_image(Path(plan.image.path), crop=plan.crop)
         pixels = pictures.first_frame(picture, size=size).to(self.release.device)
-        with self.release.parts.use(WAN_VAE, WanVae) as vae:
+        with parts.use(WAN_VAE, WanVae) as vae:
             return vae.encode(pixels)
 
-    def _voice(self, plan: Plan, generator: torch.Generator) -> Tensor | None:
+    def _voice(self, plan: Plan, parts: Parts, generator: torch.Generator) -> Tensor | None:
         """Return audio latents of the user's track, silence after its end, as many as the clip has."""
         if plan.voice is None:
             return None
@@ -154,10 +160,10 @@ class MagiHumanEngine:
         track = torch.zeros(1, 2, wanted, device=self.release.device)
         heard = torch.from_numpy(samples[0, :wanted]).to(track)
         track[:, :, : len(heard)] = heard
-        with self.release.parts.use(AUDIO_VAE, Oobleck) as codec:
+        with parts.use(AUDIO_VAE, Oobleck) as codec:
             return codec.encode(track, noise=gaussian(generator))
 
-    def _refined(self, plan: Plan, take: Take, reporter: Reporter) -> Tensor:
+    def _refined(self, plan: Plan, parts: Parts, take: Take, reporter: Reporter) -> Tensor:
         device = self.release.device
         video, audio, text = (
             torch.from_numpy(take.latents[name]).to(device) for name in ("video", "audio", "text")
@@ -166,9 +172,11 @@ class MagiHumanEngine:
             return video
         second = plan.refine
         network = self.release.networks[second.network]
-        conditions = Conditions(text, first_frame=self._first_frame(plan, (second.width, second.height)))
+        conditions = Conditions(
+            text, first_frame=self._first_frame(plan, parts, (second.width, second.height))
+        )
         generator = torch.Generator(device).manual_seed(plan.seed)
-        with self.release.parts.use(second.network, Transformer) as model:
+        with parts.use(second.network, Transformer) as model:
             return refine(
                 model,
                 replace(network.sampler, num_steps=second.num_steps),
@@ -179,21 +187,23 @@ class MagiHumanEngine:
                 on_step=lambda done, total: reporter.say("refine", done, total),
             )
 
-    def _sound(self, plan: Plan, take: Take) -> NDArray[np.float32] | None:
+    def _sound(self, plan: Plan, parts: Parts, take: Take) -> NDArray[np.float32] | None:
         """Return what is heard: the user's own track as it was, or the network's."""
         if plan.sound == "remove":
             return None
         if plan.voice is not None:
             return decode_audio(Path(plan.voice.path), max_seconds=plan.duration_s, field="voice")
         latents = torch.from_numpy(take.latents["audio"]).to(self.release.device)
-        with self.release.parts.use(AUDIO_VAE, Oobleck) as codec:
+        with parts.use(AUDIO_VAE, Oobleck) as codec:
             return np.asarray(sound_of(codec, latents).cpu().numpy(), dtype=np.float32)
 
-    def _frames(self, plan: Plan, video: Tensor, reporter: Reporter) -> Iterator[NDArray[np.uint8]]:
+    def _frames(
+        self, plan: Plan, parts: Parts, video: Tensor, reporter: Reporter
+    ) -> Iterator[NDArray[np.uint8]]:
         """Yield finished pictures, exactly num_frames of them, while later ones are still latents."""
         number = 0
         reporter.say("decode", 0, plan.num_frames)
-        with self.release.parts.use(TURBO_VAE, TurboVae) as vae:
+        with parts.use(TURBO_VAE, TurboVae) as vae:
             for chunk in vae.decode_stream(video):
                 finished = (
                     pictures.fit(pictures.to_bytes(chunk), size=(plan.width, plan.height)).cpu().numpy()

@@ -15,6 +15,7 @@ from torch import nn
 from happyhorse.engines.catalog import CATALOG
 from happyhorse.engines.magihuman import AUDIO_VAE, TEXT_ENCODER, TURBO_VAE, WAN_VAE, MagiHumanEngine, Release
 from happyhorse.engines.memory import Strategy, plan_memory
+from happyhorse.engines.plan import Plan
 from happyhorse.errors import EngineError, WeightsMissing
 from happyhorse.hub.parts import PARTS, Part
 from happyhorse.hub.store import WeightStore
@@ -32,10 +33,9 @@ TURBO_VAE_FILE = "turbo_vae.safetensors"
 
 
 def open_engine(name: str, weights_dir: Path) -> MagiHumanEngine:
-    """Return an engine on this machine's GPU, its parts arranged as the GPU's free memory allows.
+    """Return an engine on this machine's GPU.
 
-    Raises: WeightsMissing naming the parts that are not here and how to get them; EngineError without a GPU; OutOfMemory
-    with figures when nothing fits.
+    Raises: WeightsMissing naming the parts that are not here and how to get them; EngineError without a GPU.
     """
     capabilities = CATALOG[name]
     base = "distill" if capabilities.negative_prompt is None else "base"
@@ -43,13 +43,28 @@ def open_engine(name: str, weights_dir: Path) -> MagiHumanEngine:
     needed = {base, "540p_sr", "1080p_sr", TEXT_ENCODER, WAN_VAE, AUDIO_VAE, TURBO_VAE}
     parts = {part.name: part for part in PARTS if part.name in needed}
     _check_present(name, store, parts)
-    device, free_bytes = _gpu(name)
-    strategy = plan_memory(capabilities, free_bytes).strategy
-    loaders = _loaders(store, parts, device, strategy)
-    kept = frozenset(parts) if strategy == "resident" else frozenset()
-    return MagiHumanEngine(
-        capabilities, Release(NETWORKS, Parts(loaders, kept=kept), _digest(store, parts), device)
-    )
+    arranger = Arranger(store, parts, _gpu(name))
+    return MagiHumanEngine(capabilities, Release(NETWORKS, arranger, _digest(store, parts), arranger.device))
+
+
+class Arranger:
+    """Chooses a strategy for each clip by what is free on the GPU; parts stay loaded while the strategy stays."""
+
+    def __init__(self, store: WeightStore, parts: dict[str, Part], device: torch.device) -> None:
+        self.store, self.parts, self.device = store, parts, device
+        self.strategy: Strategy | None = None
+        self.arranged = Parts({})
+
+    def __call__(self, plan: Plan) -> Parts:
+        """Raises: OutOfMemory with figures when no strategy fits beside what other processes hold."""
+        free_bytes = torch.cuda.mem_get_info(self.device)[0] + torch.cuda.memory_reserved(self.device)
+        strategy = plan_memory(plan, free_bytes).strategy
+        if strategy != self.strategy:
+            self.arranged.release()
+            loaders = _loaders(self.store, self.parts, self.device, strategy)
+            kept = frozenset(self.parts) if strategy == "resident" else frozenset()
+            self.arranged, self.strategy = Parts(loaders, kept=kept), strategy
+        return self.arranged
 
 
 def _check_present(name: str, store: WeightStore, parts: dict[str, Part]) -> None:
@@ -66,7 +81,7 @@ def _check_present(name: str, store: WeightStore, parts: dict[str, Part]) -> Non
         )
 
 
-def _gpu(name: str) -> tuple[torch.device, int]:
+def _gpu(name: str) -> torch.device:
     if not torch.cuda.is_available():
         raise EngineError(
             f"engine {name} needs an NVIDIA GPU; torch {torch.__version__} finds none on this machine"
@@ -78,7 +93,7 @@ def _gpu(name: str) -> tuple[torch.device, int]:
             f"engine {name} needs a GPU of compute capability 8.0 or newer, for bf16; {torch.cuda.get_device_name(device)} "
             f"has {capability[0]}.{capability[1]}"
         )
-    return device, torch.cuda.mem_get_info(device)[0]
+    return device
 
 
 def _loaders(

@@ -13,11 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from happyhorse.engines.base import Capabilities
-from happyhorse.engines.passes import Conditions, Refine, Tokens, count, refinement
+from happyhorse.engines.passes import Refine, Tokens
+from happyhorse.engines.plan import Plan
 from happyhorse.errors import OutOfMemory
 from happyhorse.model.config import PRESETS, ModelConfig
-from happyhorse.shapes import FPS
 
 Strategy = Literal["resident", "swapped", "fp8"]
 STRATEGIES: tuple[Strategy, ...] = ("resident", "swapped", "fp8")
@@ -95,34 +94,22 @@ def stages_of(
     )
 
 
-def plan_memory(
-    capabilities: Capabilities,
-    free_bytes: int,
-    *,
-    resolution: str | None = None,
-    duration_s: int = 5,
-    ratio: str = "16:9",
-) -> MemoryPlan:
-    """Choose the first strategy under which a clip fits; by default the smallest the engine makes, a draft.
+def plan_memory(plan: Plan, free_bytes: int) -> MemoryPlan:
+    """Choose the first strategy under which a clip fits.
 
-    Raises: OutOfMemory saying what the leanest needs and what is free.
+    Raises: OutOfMemory saying what the leanest needs, in which stage, and what is free.
     """
-    frames, nothing = duration_s * FPS, Conditions(0, False)
-    size = capabilities.base_sizes[ratio]
-    _, tokens = count(capabilities, size, frames, nothing)
-    refine = refinement(capabilities, resolution, ratio, frames, nothing) if resolution else None
-    if refine is not None:
-        size = (refine.width, refine.height)
+    drawn = (plan.refine.width, plan.refine.height) if plan.refine else (plan.base_width, plan.base_height)
     for strategy in STRATEGIES:
-        stages = stages_of(tokens, refine, size, fp8=strategy == "fp8")
-        plan = MemoryPlan(strategy, stages, CONTEXT_BYTES + _peak(stages, strategy))
-        if plan.peak_bytes <= free_bytes:
-            return plan
-    worst = max(plan.stages, key=lambda stage: stage.total_bytes)
-    what = f"{duration_s} s at {resolution or 'draft size'}"
+        stages = stages_of(plan.tokens, plan.refine, drawn, fp8=strategy == "fp8")
+        found = MemoryPlan(strategy, stages, CONTEXT_BYTES + _peak(stages, strategy))
+        if found.peak_bytes <= free_bytes:
+            return found
+    worst = max(found.stages, key=lambda stage: stage.total_bytes)
     raise OutOfMemory(
-        f"{capabilities.engine} needs {plan.peak_bytes / GB:.1f} GB of GPU memory for {what} (stage {worst.stage}: weights "
-        f"{worst.weights_bytes / GB:.1f}, activations {worst.activation_bytes / GB:.1f}) and {free_bytes / GB:.1f} GB are free"
+        f"{plan.engine} needs {found.peak_bytes / GB:.1f} GB of GPU memory for {plan.duration_s:g} s drawn at "
+        f"{drawn[0]}x{drawn[1]} (stage {worst.stage}: weights {worst.weights_bytes / GB:.1f}, activations "
+        f"{worst.activation_bytes / GB:.1f}) and {free_bytes / GB:.1f} GB are free"
     )
 
 

@@ -17,17 +17,8 @@ from starlette.concurrency import run_in_threadpool
 
 from happyhorse.api.auth import Identity
 from happyhorse.api.body import read_fields
-from happyhorse.api.compat.common import (
-    clip_url,
-    dialect_route,
-    mode_of_model,
-    queue,
-    require,
-    told_clip_url,
-    translate,
-    usage,
-    webhook_target,
-)
+from happyhorse.api.compat.common import clip_url, dialect_route, queue, told_clip_url, usage, webhook_target
+from happyhorse.api.compat.reading import mode_of_model, require, translate
 from happyhorse.api.context import Context, Here
 from happyhorse.api.links import Links
 from happyhorse.errors import HappyHorseError, InvalidRequest, NotFound

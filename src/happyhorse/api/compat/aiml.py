@@ -10,7 +10,8 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from happyhorse.api.body import read_fields
-from happyhorse.api.compat.common import clip_url, dialect_route, model_name, queue, translate
+from happyhorse.api.compat.common import clip_url, dialect_route, model_name, queue
+from happyhorse.api.compat.reading import translate
 from happyhorse.api.context import Here
 from happyhorse.errors import HappyHorseError, InvalidRequest
 from happyhorse.jobs.job import Job, Status

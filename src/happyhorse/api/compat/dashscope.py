@@ -24,16 +24,8 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from happyhorse.api.body import read_fields
-from happyhorse.api.compat.common import (
-    ModelNotFound,
-    Translation,
-    clip_url,
-    dialect_route,
-    mode_of_model,
-    model_name,
-    queue,
-    usage,
-)
+from happyhorse.api.compat.common import clip_url, dialect_route, model_name, queue, usage
+from happyhorse.api.compat.reading import ModelNotFound, Translation, mode_of_model
 from happyhorse.api.context import Context, Here
 from happyhorse.errors import Forbidden, HappyHorseError, InvalidRequest, NotFound
 from happyhorse.jobs.job import Job, Status

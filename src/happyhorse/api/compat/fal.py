@@ -18,16 +18,9 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from happyhorse.api.body import read_fields
-from happyhorse.api.compat.common import (
-    clip_url,
-    dialect_route,
-    queue,
-    require,
-    told_clip_url,
-    translate,
-    webhook_target,
-)
+from happyhorse.api.compat.common import clip_url, dialect_route, queue, told_clip_url, webhook_target
 from happyhorse.api.compat.follow import finished, snapshots
+from happyhorse.api.compat.reading import require, translate
 from happyhorse.api.context import Context, Here
 from happyhorse.api.links import Links
 from happyhorse.errors import Conflict, HappyHorseError, NotFound

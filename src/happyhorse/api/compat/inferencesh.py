@@ -25,11 +25,11 @@ from happyhorse.api.compat.common import (
     model_name,
     queue,
     told_clip_url,
-    translate,
     usage,
     webhook_target,
 )
 from happyhorse.api.compat.follow import snapshots
+from happyhorse.api.compat.reading import translate
 from happyhorse.api.compat.uploads import file_url, open_upload
 from happyhorse.api.context import Context, Here
 from happyhorse.api.links import Links

@@ -18,17 +18,10 @@ from PIL import Image
 from starlette.concurrency import run_in_threadpool
 
 from happyhorse.api.auth import Identity
-from happyhorse.api.compat.common import (
-    Translation,
-    clip_url,
-    dialect_route,
-    model_name,
-    queue,
-    usage,
-    webhook_target,
-)
+from happyhorse.api.compat.common import clip_url, dialect_route, model_name, queue, usage, webhook_target
 from happyhorse.api.compat.form import read_body
 from happyhorse.api.compat.openai_body import job_id, to_request, video_id
+from happyhorse.api.compat.reading import Translation
 from happyhorse.api.context import Context, Here
 from happyhorse.api.generations import stored_file
 from happyhorse.api.links import Links

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 
-from happyhorse.api.compat.common import MODES, NAMES, Translation, mode_of_model, read_size, translate
+from happyhorse.api.compat.reading import MODES, NAMES, Translation, mode_of_model, read_size, translate
 from happyhorse.errors import InvalidRequest, NotFound
 from happyhorse.request import Mode
 

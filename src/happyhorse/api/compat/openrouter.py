@@ -11,16 +11,8 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from happyhorse.api.body import read_fields
-from happyhorse.api.compat.common import (
-    Translation,
-    clip_url,
-    dialect_route,
-    queue,
-    read_size,
-    told_clip_url,
-    translate,
-    webhook_target,
-)
+from happyhorse.api.compat.common import clip_url, dialect_route, queue, told_clip_url, webhook_target
+from happyhorse.api.compat.reading import Translation, read_size, translate
 from happyhorse.api.context import Context, Here
 from happyhorse.api.generations import stored_file
 from happyhorse.api.links import Links

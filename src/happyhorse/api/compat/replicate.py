@@ -21,17 +21,9 @@ from starlette.concurrency import run_in_threadpool
 
 from happyhorse.api.auth import Identity
 from happyhorse.api.body import read_fields
-from happyhorse.api.compat.common import (
-    ModelNotFound,
-    Translation,
-    dialect_route,
-    model_name,
-    named,
-    queue,
-    translate,
-    webhook_target,
-)
+from happyhorse.api.compat.common import dialect_route, model_name, named, queue, webhook_target
 from happyhorse.api.compat.follow import finished
+from happyhorse.api.compat.reading import ModelNotFound, Translation, translate
 from happyhorse.api.compat.replicate_models import model_of_version
 from happyhorse.api.context import Context, Here
 from happyhorse.api.links import Links

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from happyhorse.api.compat.common import ModelNotFound, mode_of_model
+from happyhorse.api.compat.reading import ModelNotFound, mode_of_model
 from happyhorse.request import MAX_EDIT_REFERENCES, MAX_REFERENCES, MAX_SEED
 from happyhorse.shapes import MAX_DURATION_S, MIN_DURATION_S, RATIOS
 

@@ -20,8 +20,9 @@ from starlette.concurrency import run_in_threadpool
 
 from happyhorse.api.auth import Identity
 from happyhorse.api.body import parse_json
-from happyhorse.api.compat.common import Translation, clip_url, queue, require, tier, translate
+from happyhorse.api.compat.common import clip_url, queue
 from happyhorse.api.compat.follow import finished
+from happyhorse.api.compat.reading import Translation, require, tier, translate
 from happyhorse.api.context import Context, Here
 from happyhorse.errors import HappyHorseError, InvalidRequest, NotFound, Unauthenticated
 from happyhorse.jobs.job import Job, Status

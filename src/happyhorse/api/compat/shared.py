@@ -16,7 +16,8 @@ from fastapi import APIRouter, Form, Query, Request, Response, UploadFile
 from fastapi.responses import JSONResponse
 
 from happyhorse.api import resources, views
-from happyhorse.api.compat.common import dialect_route, mode_of_model, named
+from happyhorse.api.compat.common import dialect_route, named
+from happyhorse.api.compat.reading import mode_of_model
 from happyhorse.api.compat.replicate_models import shown_model, shown_models, shown_version, version_id
 from happyhorse.api.compat.uploads import file_url
 from happyhorse.api.context import Context, Here
