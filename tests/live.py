@@ -78,7 +78,7 @@ def serving(folder, *options, certificate=None):
     bearer = {"Authorization": f"Bearer {secret}"}
     try:
         with httpx.Client(base_url=url, headers=bearer, verify=trust, timeout=30) as http:
-            until(lambda: _answers(http) or server.process.poll() is not None)
+            until(lambda: _answers(http) or server.process.poll() is not None, timeout_s=300)
             assert server.process.poll() is None, (folder / "log").read_text()
             yield Live(url, secret, folder, http, trust)
     finally:

@@ -18,16 +18,20 @@ def clip(path, *, size=(160, 90), seconds=4, sound=True):
     return path
 
 
-def test_each_column_shows_the_frame_in_the_middle_of_its_span(tmp_path):
-    out = contact_sheet(clip(tmp_path / "x.mp4"), tmp_path / "sheet.png", columns=4, rows=1)
-    sheet = np.asarray(Image.open(out).convert("RGB")).astype(int)
+@pytest.fixture(scope="module")
+def sheet(tmp_path_factory):
+    """Four columns, one row."""
+    folder = tmp_path_factory.mktemp("contact")
+    out = contact_sheet(clip(folder / "x.mp4"), folder / "sheet.png", columns=4, rows=1)
+    return np.asarray(Image.open(out).convert("RGB")).astype(int)
+
+
+def test_each_column_shows_the_frame_in_the_middle_of_its_span(sheet):
     pictures = [sheet[60, 24 + column * 310 + 150, 0] for column in range(4)]
     assert pictures == pytest.approx([50 + 12, 50 + 37, 50 + 62, 50 + 87], abs=2)
 
 
-def test_sound_stands_under_the_frames_it_goes_with(tmp_path):
-    out = contact_sheet(clip(tmp_path / "x.mp4"), tmp_path / "sheet.png", columns=4, rows=1)
-    sheet = np.asarray(Image.open(out).convert("RGB")).astype(int)
+def test_sound_stands_under_the_frames_it_goes_with(sheet):
     strip = sheet[44 + 171 + 6 : 44 + 171 + 6 + 150]
     bright = [
         (strip[:, 21 + c * 310 + 20 : 21 + (c + 1) * 310 - 20].max(axis=2) > 200).mean() for c in range(4)

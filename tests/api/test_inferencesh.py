@@ -94,7 +94,7 @@ def test_older_clients_get_the_same_tasks_as_server_sent_events(http, service):
 )
 def test_a_bad_input_is_a_problem_that_names_the_field(front, app, given, status, said):  # noqa: F811
     body = {"app": app, "input": {**SMALL, **given}}
-    refused(front.post(f"/apps/run", json=body), status, said)
+    refused(front.post("/apps/run", json=body), status, said)
 
 
 def test_what_is_no_input_is_refused(http):
@@ -129,6 +129,14 @@ def test_a_file_is_put_once_where_it_was_announced_and_then_is_an_input(http, se
     assert task["input"]["image"] == entry["id"]
     assert service.store.get(task["id"], owner=None).mode == "i2v"
     assert put(http, announce(http), b"no picture") == 422
+
+
+def test_a_file_may_be_larger_than_a_body_of_json(http):
+    entry = announce(http)
+    large = bytes(41_000_000)
+    for kind, status in (("video/mp4", 422), ("application/json", 413)):
+        answer = http.put(entry["upload_url"], content=large, headers={"Content-Type": kind})
+        assert answer.status_code == status, answer.text
 
 
 def test_files_of_a_task_are_listed_and_deleted_with_it(http, service):

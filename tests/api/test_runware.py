@@ -118,6 +118,7 @@ def test_a_page_of_another_site_is_not_the_single_user(url):
         ({"model": None}, "model", "model is required"),
         ({"model": "klingai:1@1"}, "model", "Model not exist"),
         ({"width": 1280, "height": 300}, "width", "width and height must have a ratio"),
+        ({"width": -1280, "height": -720}, "width", "width and height must have a ratio"),
         ({"numberResults": 2}, "numberResults", "numberResults must be 1"),
         ({"inputs": "x"}, "inputs", "inputs must be an object"),
         (

@@ -9,7 +9,9 @@ from happyhorse.request import parse_request
 
 @pytest.mark.slow
 def test_stages_add_up_to_the_run():
-    request = parse_request({"prompt": "A cat", "duration": 3, "resolution": "480P", "draft": True, "seed": 1})
+    request = parse_request(
+        {"prompt": "A cat", "duration": 3, "resolution": "480P", "draft": True, "seed": 1}
+    )
     report = bench_clip(lambda engine: plan(request, engine.capabilities, media={}))
     seconds = report.seconds
     assert all(value > 0 for name, value in seconds.items() if name != "text and speech")

@@ -245,11 +245,3 @@ def test_without_weights_or_a_gpu_one_sentence_says_what_to_do(tmp_path, monkeyp
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
     with pytest.raises(EngineError, match=r"capability 8\.0 or newer, for bf16; Old Card has 7\.5"):
         open_engine("magihuman", tmp_path)
-
-
-def test_a_text_encoder_that_cannot_be_read_is_named(tmp_path):
-    engine = tiny_engine(tmp_path / "text")
-    (tmp_path / "text" / "config.json").write_text("{}")
-    with pytest.raises(WeightsMissing, match="holds no text encoder"):
-        make(engine, tmp_path / "a.mp4")
-    assert replace(DISTILLED, num_steps=2).num_steps == 2

@@ -127,6 +127,12 @@ def test_the_first_frame_decides_the_ratio(width, height, ratio):
     assert decided.crop == (0, 0, width, height)
 
 
+def test_what_looks_wrong_with_the_first_frame_is_said():
+    notes = planned(image="x", media={"x": image(remarks="dark, blurred")}).notes
+    assert "the image looks dark, blurred; the clip keeps what its first frame has" in notes
+    assert not any("looks" in note for note in planned(image="x", media={"x": image()}).notes)
+
+
 def test_an_explicit_ratio_beside_an_image_is_ignored_and_said():
     decided = planned(image="x", ratio="9:16", media={"x": image()})
     assert decided.ratio == "4:3"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -104,7 +104,7 @@ def crash_run(
     lost = worker(settings, folder / "lost.log", seconds=JOB_S) if database_url else None
     started = time.monotonic()
     try:
-        wait_for(site.url)
+        wait_for(port)
         sender = threading.Thread(target=_submit, args=(site, jobs), daemon=True)
         sender.start()
         _kill(children, lost, kills, random.Random(seed), on_kill)
@@ -122,21 +122,21 @@ def crash_run(
 
 def _submit(site: _Site, jobs: int) -> None:
     """Each with an idempotency key, again and again until it is answered."""
-    for number in range(jobs):
-        body = {**_PROMPT, "seed": number, "webhook_url": f"{site.receiver.url}/{number}"}
-        while True:
-            try:
-                answer = httpx.post(
-                    f"{site.url}/v1/generations",
-                    json=body,
-                    headers={"Idempotency-Key": str(number)},
-                    timeout=10,
-                )
-            except httpx.TransportError:
+    with httpx.Client(base_url=site.url, timeout=10) as client:
+        for number in range(jobs):
+            body = {**_PROMPT, "seed": number, "webhook_url": f"{site.receiver.url}/{number}"}
+            while not _sent(client, body, str(number)):
                 time.sleep(0.1)
-                continue
-            answer.raise_for_status()
-            break
+
+
+def _sent(client: httpx.Client, body: Mapping[str, object], key: str) -> bool:
+    """Raises: HTTPStatusError for an answer that says no."""
+    try:
+        answer = client.post("/v1/generations", json=body, headers={"Idempotency-Key": key})
+    except httpx.TransportError:
+        return False
+    answer.raise_for_status()
+    return True
 
 
 def _kill(

@@ -60,7 +60,7 @@ def load_run(
     children = [api(settings, port, folder / "api.log"), bare(settings, bare_port, folder / "bare.log")]
     try:
         for each in (port, bare_port):
-            wait_for(f"http://127.0.0.1:{each}")
+            wait_for(each)
         times = _submits(port, key, seconds=seconds, rate=rate)
         with Wire(port, key) as wire:
             job_id = created(wire.call("POST", "/v1/generations", _body(-1)))

@@ -13,12 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TypeVar
 
-import httpx
-
 from happyhorse.settings import Settings
 
 _HAPPYHORSE = ("-c", "from happyhorse.cli.app import main; main()")
-_START_S = 120.0
+_START_S = 300.0
 T = TypeVar("T")
 
 
@@ -82,16 +80,14 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def wait_for(url: str) -> None:
-    """Until the API answers. Raises: TimeoutError."""
-    until(lambda: answers(url), timeout_s=_START_S)
+def wait_for(port: int) -> None:
+    """Until something listens there, which a server does when it is ready. Raises: TimeoutError."""
+    until(lambda: _listens(port), timeout_s=_START_S, every_s=0.3)
 
 
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/healthz", timeout=2).is_success
-    except httpx.HTTPError:
-        return False
+def _listens(port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
 def until(condition: Callable[[], T], *, timeout_s: float, every_s: float = 0.1) -> T:

@@ -69,7 +69,8 @@ def _group() -> None:
 @verify.command()
 def goldens(folder: Annotated[Path, typer.Argument(help="Folder of .safetensors cases.")]) -> None:
     """Run every golden case of a folder; exit 1 on a miss and when nothing was covered."""
-    from happyhorse.model.verify import Check, Problem, verify_goldens
+    from happyhorse.model.goldens import Check, Problem
+    from happyhorse.model.verify import verify_goldens
 
     if not folder.is_dir():
         raise InvalidRequest(f"folder '{folder}' does not exist", field="folder")

@@ -61,6 +61,8 @@ def _options(
     pass
 
 
+checks.bench.command("magihuman")(weights.roofline)
+
 for name, command in _COMMANDS.items():
     app.command(name)(command)
 for name, group in _GROUPS.items():

@@ -221,7 +221,7 @@ def plan(
     latent, tokens = count(capabilities, base, num_frames, conditions)
     refine = None if request.draft else refinement(capabilities, resolution, ratio, num_frames, conditions)
     note_sizes(capabilities, ratio, notes, size=size, base=base, refine=refine)
-    _note_the_rest(request, capabilities, read, notes)
+    _note_the_rest(request, capabilities, read, inputs.image, notes)
     billed = seconds + (min(inputs.video.duration_s, MAX_DURATION_S) if inputs.video else 0.0)
     return Plan(
         engine=capabilities.engine,
@@ -438,7 +438,11 @@ def _check_speech(
 
 
 def _note_the_rest(
-    request: GenerationRequest, capabilities: Capabilities, read: Prompt, notes: list[str]
+    request: GenerationRequest,
+    capabilities: Capabilities,
+    read: Prompt,
+    image: MediaInfo | None,
+    notes: list[str],
 ) -> None:
     if request.negative_prompt and capabilities.negative_prompt is None:
         notes.append("negative_prompt is not used: the network takes one prompt and no guidance pass")
@@ -452,6 +456,8 @@ def _note_the_rest(
         notes.append(
             "the prompt is put into the form the network was trained on, by rules; nothing is added to what is said"
         )
+    if image is not None and image.remarks:
+        notes.append(f"the image looks {image.remarks}; the clip keeps what its first frame has")
     if request.mode == "i2v" and request.prompt.strip() and not read.num_words:
         notes.append("prompt has no words and is not used; the image alone decides")
     if capabilities.vocabulary is not None:

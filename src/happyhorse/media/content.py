@@ -61,6 +61,7 @@ class Answer:
     fps: float = 0.0
     num_frames: int = 1
     has_audio: bool = False
+    remarks: str = ""
     shape: tuple[int, ...] = ()
 
 

@@ -45,6 +45,7 @@ def probe(path: Path, *, kind: Kind = "", field: str = "file") -> MediaInfo:
         fps=float(facts["fps"]),
         num_frames=int(facts["num_frames"]),
         has_audio=bool(facts["has_audio"]),
+        remarks=str(facts["remarks"]),
     )
 
 

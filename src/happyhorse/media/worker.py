@@ -16,7 +16,8 @@ from dataclasses import asdict
 from typing import BinaryIO
 
 from happyhorse.media.content import READABLE, Answer, Refused, Request, looks_like
-from happyhorse.media.worker_image import describe_image, load_image, open_image, read_image
+from happyhorse.media.quality import remarks
+from happyhorse.media.worker_image import describe_image, load_image, open_image, read_image, to_rgb
 from happyhorse.media.worker_stream import (
     check_riff,
     describe_sound,
@@ -39,6 +40,7 @@ def probe(file: BinaryIO, head: bytes, request: Request, out: BinaryIO) -> Answe
     if image is not None:
         load_image(image)
         answer = describe_image(image)
+        answer.remarks = remarks(image, to_rgb(image)) if answer.num_frames == 1 else ""
     else:
         if kind == "image":
             raise Refused(f"is not an image but {looks_like(head)}; allowed are {READABLE['image']}")

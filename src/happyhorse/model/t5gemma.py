@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from happyhorse.errors import WeightsMissing
@@ -31,14 +32,18 @@ class PromptEncoder(nn.Module):
         transformers = require("transformers")
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            encoder = require("transformers", "models.t5gemma").T5GemmaEncoderModel.from_pretrained(
-                folder, is_encoder_decoder=False, dtype=dtype, local_files_only=True
+            encoder, report = require("transformers", "models.t5gemma").T5GemmaEncoderModel.from_pretrained(
+                folder, is_encoder_decoder=False, dtype=dtype, local_files_only=True, output_loading_info=True
             )
-        except (OSError, ValueError, RuntimeError, ImportError) as err:
+        except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as err:
             said = str(err).strip().splitlines()
             raise WeightsMissing(
                 f"{folder} holds no text encoder that can be read: {said[0] if said else err!r}"
             ) from err
+        if report["missing_keys"]:  # transformers would leave them random
+            raise WeightsMissing(
+                f"{folder} lacks tensors of the text encoder, first {min(report['missing_keys'])}"
+            )
         return cls(tokenizer, encoder.to(device)).eval()
 
     def encode(self, prompt: str) -> Float[Tensor, "1 n c"]:

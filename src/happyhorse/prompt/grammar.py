@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from happyhorse.prompt.lexicon import ENGLISH_BASES, Part, word_set
-from happyhorse.prompt.tokens import Token
+from happyhorse.prompt.tokens import Kind, Token
 from happyhorse.request import Language
 
 Piece = tuple[Part | None, int, int]
@@ -48,12 +48,16 @@ THEMES: tuple[Part, ...] = ("camera", "audio", "style")
 
 def theme_of(tokens: Tokens) -> Part | None:
     """Of camera, audio and style the one that most of the words speak of, if one word is sure of it or all of them hint at it."""
+    weights: dict[Kind, list[int]] = {}
+    for token in tokens:
+        if token.kind in THEMES:
+            weights.setdefault(token.kind, []).append(token.weight)
     best: Part | None = None
     most = 0
-    for part in THEMES:
-        weights = [token.weight for token in tokens if token.kind == part]
-        total = sum(weights)
-        if total > most and (max(weights) >= 2 or 1 < len(weights) == _num_words(tokens)):
+    for part in THEMES if weights else ():
+        found = weights.get(part, ())
+        total = sum(found)
+        if total > most and (max(found) >= 2 or 1 < len(found) == _num_words(tokens)):
             best, most = part, total
     return best
 

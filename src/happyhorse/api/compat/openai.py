@@ -66,6 +66,12 @@ class NotReady(Conflict):
     code = "video_not_ready"
 
 
+class Stopping(Conflict):
+    """The video is being canceled; delete it again in a moment."""
+
+    retryable = True
+
+
 class NotOffered(InvalidRequest):
     """This server does not offer that."""
 
@@ -257,7 +263,7 @@ def delete(name: str, request: Request, here: Here) -> JSONResponse:
     if not store.get(found, owner=who.sees).is_terminal:
         job = _stopped(found, here, who.sees)
         if not job.is_terminal:
-            raise Conflict(f"video {video_id(found)} is being canceled; delete it again in a moment")
+            raise Stopping
     store.delete(found, owner=who.sees)
     return JSONResponse({"id": video_id(found), "object": "video.deleted", "deleted": True})
 

@@ -105,7 +105,9 @@ def _size(task: Mapping[str, object]) -> Mapping[str, object]:
     width, height = task.get("width"), task.get("height")
     if width is None and height is None:
         return {}
-    found = tier(width, height) if isinstance(width, int) and isinstance(height, int) else None
+    found = None
+    if isinstance(width, int) and isinstance(height, int) and min(width, height) > 0:
+        found = tier(width, height)
     if found is None:
         text = f"width and height must have a ratio that is made here, such as 1280 and 720; got {width} and {height}"
         raise InvalidRequest(text, field="width")
