@@ -15,10 +15,11 @@ from tiny_magihuman import DISTILLED, GUIDED, tiny_engine
 
 from happyhorse.engines.catalog import MAGIHUMAN
 from happyhorse.engines.catalog_magihuman import BASE_SIZES
-from happyhorse.engines.magihuman_load import open_engine
+from happyhorse.engines.magihuman_load import Arranger, open_engine
 from happyhorse.engines.plan import plan
 from happyhorse.errors import Canceled, EngineError, MediaError, OutOfMemory, Unsupported, WeightsMissing
 from happyhorse.hub.parts import PARTS
+from happyhorse.hub.store import WeightStore
 from happyhorse.media.read import decode_audio, probe
 from happyhorse.media.write import encode
 from happyhorse.model.pictures import first_frame
@@ -224,7 +225,7 @@ def test_what_the_weights_cannot_do_is_refused_in_the_plan(tmp_path):
 
 def test_without_weights_or_a_gpu_one_sentence_says_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(
-        WeightsMissing, match="happyhorse weights pull magihuman distill 540p_sr 1080p_sr turbo_vae"
+        WeightsMissing, match=r"weights pull magihuman distill turbo_vae text_encoder audio_vae$"
     ):
         open_engine("magihuman", tmp_path)
     for part in PARTS:
@@ -245,3 +246,18 @@ def test_without_weights_or_a_gpu_one_sentence_says_what_to_do(tmp_path, monkeyp
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
     with pytest.raises(EngineError, match=r"capability 8\.0 or newer, for bf16; Old Card has 7\.5"):
         open_engine("magihuman", tmp_path)
+
+
+def test_parts_that_only_some_clips_need_are_asked_for_before_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (140_000_000_000, 0))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
+    parts = {part.name: part for part in PARTS}
+    arranger = Arranger(WeightStore(tmp_path), parts, torch.device("cpu"))
+    assert arranger(decided(draft=True)).kept == frozenset(parts)
+    with pytest.raises(WeightsMissing, match=r"weights pull magihuman 540p_sr$"):
+        arranger(decided())
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (20_000_000_000, 0))
+    assert arranger(decided(draft=True)).kept == frozenset()
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1_000_000_000, 0))
+    with pytest.raises(OutOfMemory, match=r"1\.0 GB are free"):
+        arranger(decided(draft=True))

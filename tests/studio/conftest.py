@@ -43,7 +43,7 @@ def open_page(browser):
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda mistake: mistakes.append(str(mistake)))
         page.on(
             "console", lambda said: mistakes.append(said.text) if "Content Security" in said.text else None

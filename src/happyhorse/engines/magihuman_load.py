@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -42,7 +42,11 @@ def open_engine(name: str, weights_dir: Path) -> MagiHumanEngine:
     store = WeightStore(weights_dir / "magihuman")
     needed = {base, "540p_sr", "1080p_sr", TEXT_ENCODER, WAN_VAE, AUDIO_VAE, TURBO_VAE}
     parts = {part.name: part for part in PARTS if part.name in needed}
-    _check_present(name, store, parts)
+    _check_present(name, store, [parts[each] for each in (base, TURBO_VAE, TEXT_ENCODER, AUDIO_VAE)])
+    if not (store.root / TURBO_VAE_FILE).is_file():
+        raise WeightsMissing(
+            f"{store.root / TURBO_VAE_FILE} is not made yet: happyhorse weights convert magihuman turbo_vae"
+        )
     arranger = Arranger(store, parts, _gpu(name))
     return MagiHumanEngine(capabilities, Release(NETWORKS, arranger, _digest(store, parts), arranger.device))
 
@@ -56,7 +60,12 @@ class Arranger:
         self.arranged = Parts({})
 
     def __call__(self, plan: Plan) -> Parts:
-        """Raises: OutOfMemory with figures when no strategy fits beside what other processes hold."""
+        """Raises: WeightsMissing for parts that only some clips need; OutOfMemory with figures when no strategy fits beside
+        what other processes hold.
+        """
+        needed = [plan.refine.network] if plan.refine else []
+        needed += [WAN_VAE] if plan.image else []
+        _check_present(plan.engine, self.store, [self.parts[name] for name in needed])
         free_bytes = torch.cuda.mem_get_info(self.device)[0] + torch.cuda.memory_reserved(self.device)
         strategy = plan_memory(plan, free_bytes).strategy
         if strategy != self.strategy:
@@ -67,17 +76,13 @@ class Arranger:
         return self.arranged
 
 
-def _check_present(name: str, store: WeightStore, parts: dict[str, Part]) -> None:
-    absent = [part for part in parts.values() if store.status(part).state in ("absent", "incomplete")]
+def _check_present(name: str, store: WeightStore, parts: Iterable[Part]) -> None:
+    absent = [part for part in parts if store.status(part).state in ("absent", "incomplete")]
     if absent:
         names = " ".join(part.name for part in absent)
         raise WeightsMissing(
             f"engine {name} needs weights that are not in {store.root}; get them with: happyhorse weights pull "
             f"magihuman {names}"
-        )
-    if not (store.root / TURBO_VAE_FILE).is_file():
-        raise WeightsMissing(
-            f"{store.root / TURBO_VAE_FILE} is not made yet: happyhorse weights convert magihuman turbo_vae"
         )
 
 

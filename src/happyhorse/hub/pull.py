@@ -13,7 +13,7 @@ from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
-    HTTPError,
+    HTTPError,  # type: ignore[attr-defined]  # httpx's or httpx2's, as the version has it
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
 )

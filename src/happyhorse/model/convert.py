@@ -104,7 +104,7 @@ def _write_shards(tensors: Iterator[tuple[str, Tensor]], folder: Path) -> None:
             flush()
         held[name] = tensor
     flush()
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for number, (path, names) in enumerate(written, start=1):
         final = path.with_name(f"model-{number:05}-of-{len(written):05}.safetensors")
         path.rename(final)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -60,7 +61,7 @@ class Oobleck(nn.Module):
 
     def __init__(self, config: OobleckConfig) -> None:
         super().__init__()
-        self.net: nn.Module = require("diffusers").AutoencoderOobleck(
+        self.net: Any = require("diffusers").AutoencoderOobleck(
             encoder_hidden_size=config.width,
             downsampling_ratios=list(config.strides),
             channel_multiples=list(config.multiples),

@@ -155,10 +155,7 @@ class Decoder(nn.Module):
     def __init__(self, config: TurboVaeConfig) -> None:
         super().__init__()
         self.conv_in = Conv3d(config.latent_channels, config.widths[0])
-        self.mid_block = nn.Module()
-        self.mid_block.resnets = nn.ModuleList(
-            Residual(config.widths[0], config.widths[0], F.silu) for _ in range(config.middle_blocks)
-        )
+        self.mid_block = Middle(config.widths[0], config.middle_blocks)
         before = (config.widths[0], *config.widths[:-1])
         self.up_blocks = nn.ModuleList(
             Stage(
@@ -169,13 +166,24 @@ class Decoder(nn.Module):
         self.conv_out = Conv3d(config.widths[-1], 3 * UNFOLD**2)
 
     def forward(self, x: Float[Tensor, "b c t h w"], *, is_first: bool) -> Float[Tensor, "b 3 f h16 w16"]:
-        x = self.conv_in(x)
-        for block in self.mid_block.resnets:
-            x = block(x)
+        x = self.mid_block(self.conv_in(x))
         for stage in self.up_blocks:
             x = stage(x, is_first=is_first)
         x = self.conv_out(F.silu(_norm(x, NORM_EPS)))
         return rearrange(x, "b (c dx dy) f h w -> b c f (h dy) (w dx)", dx=UNFOLD, dy=UNFOLD)
+
+
+class Middle(nn.Module):
+    """Residual blocks at the latent's own size."""
+
+    def __init__(self, width: int, num_blocks: int) -> None:
+        super().__init__()
+        self.resnets = nn.ModuleList(Residual(width, width, F.silu) for _ in range(num_blocks))
+
+    def forward(self, x: Float[Tensor, "b c t h w"]) -> Float[Tensor, "b c t h w"]:
+        for block in self.resnets:
+            x = block(x)
+        return x
 
 
 class Stage(nn.Module):

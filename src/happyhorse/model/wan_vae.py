@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -52,7 +53,7 @@ class WanVae(nn.Module):
 
     def __init__(self, config: WanVaeConfig) -> None:
         super().__init__()
-        self.net: nn.Module = require("diffusers").AutoencoderKLWan(
+        self.net: Any = require("diffusers").AutoencoderKLWan(
             base_dim=config.base_dim,
             decoder_base_dim=config.decoder_base_dim,
             z_dim=len(LATENTS_MEAN),
