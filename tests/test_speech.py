@@ -15,24 +15,12 @@ import pytest
 
 from happyhorse.errors import EngineError, InvalidRequest, Unsupported
 from happyhorse.shapes import SAMPLE_RATE
-from happyhorse.speech import (
-    LANGUAGES,
-    MAX_CHARS,
-    PAD,
-    PHONEMES,
-    SILENCE,
-    UNKNOWN,
-    VISEMES,
-    VOICES,
-    Mouth,
-    Speaker,
-    Speech,
-    clean,
-    mouth,
-    phoneme_id,
-    resample,
-    speak,
-)
+from happyhorse.speech.mouths import VISEMES, Mouth, mouth
+from happyhorse.speech.phonemes import PAD, PHONEMES, SILENCE, UNKNOWN, phoneme_id
+from happyhorse.speech.sound import resample
+from happyhorse.speech.speaker import Speaker, Speech, speak
+from happyhorse.speech.text import MAX_CHARS, clean
+from happyhorse.speech.voices import LANGUAGES, VOICES
 
 LINE = "The quick brown fox jumps over the lazy dog, and the sun is warm today."
 CORPUS = {
@@ -207,7 +195,7 @@ def test_a_helper_killed_during_a_call_is_replaced():
 
 
 def test_a_worn_helper_is_replaced_before_it_grows(monkeypatch):
-    monkeypatch.setattr("happyhorse.speech._HELPER_LASTS", 3)
+    monkeypatch.setattr("happyhorse.speech.speaker._HELPER_LASTS", 3)
     with Speaker() as speaker:
         pids = []
         for _ in range(6):
@@ -306,7 +294,7 @@ def test_a_script_the_voice_cannot_read_is_refused(speaker, language, text):
 
 
 def test_kanji_become_kana_or_are_refused(monkeypatch):
-    from happyhorse import speech_text  # noqa: PLC0415
+    from happyhorse.speech import text as speech_text  # noqa: PLC0415
 
     if importlib.util.find_spec("janome"):
         assert clean("今日は東京へ行きます。", "ja").replace(" ", "") == "キョーワトーキョーエイキマス。"
@@ -364,7 +352,7 @@ def test_resampling_keeps_a_tone(hz):
 
 
 def test_the_helper_is_a_program_of_the_standard_library():
-    from happyhorse import speech  # noqa: PLC0415
+    from happyhorse.speech import speaker as speech  # noqa: PLC0415
 
     program = Path(speech.__file__).with_name("espeak_helper.py").read_text()
     assert "numpy" not in program

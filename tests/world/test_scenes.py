@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from happyhorse.speech import Phoneme, Speech
+from happyhorse.speech.speaker import Speech
+from happyhorse.speech.times import Phoneme
 from happyhorse.world.draw import ScenePainter, draw_clip
 from happyhorse.world.leaves import draw_leaves
 from happyhorse.world.motion import mouth_tracks, move

@@ -91,7 +91,7 @@ def crash_run(
 ) -> CrashReport:
     """Run it in an empty folder, on SQLite or on a Postgres whose workers are two and one of them never comes back.
 
-    Raises: TimeoutError when jobs are not over a quarter of an hour after the last kill.
+    Raises: EngineError when jobs are not over a quarter of an hour after the last kill.
     """
     settings = settings_of(folder, database_url)
     port = free_port()

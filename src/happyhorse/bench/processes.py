@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TypeVar
 
+from happyhorse.errors import EngineError
 from happyhorse.settings import Settings
 
 _HAPPYHORSE = ("-c", "from happyhorse.cli.app import main; main()")
@@ -81,7 +82,7 @@ def free_port() -> int:
 
 
 def wait_for(port: int) -> None:
-    """Until something listens there, which a server does when it is ready. Raises: TimeoutError."""
+    """Until something listens there, which a server does when it is ready. Raises: EngineError after the time."""
     until(lambda: _listens(port), timeout_s=_START_S, every_s=0.3)
 
 
@@ -91,11 +92,11 @@ def _listens(port: int) -> bool:
 
 
 def until(condition: Callable[[], T], *, timeout_s: float, every_s: float = 0.1) -> T:
-    """Wait for a condition and return what it was. Raises: TimeoutError."""
+    """Wait for a condition and return what it was. Raises: EngineError after the time."""
     end = time.monotonic() + timeout_s
     while not (found := condition()):
         if time.monotonic() > end:
-            raise TimeoutError(f"it did not happen within {timeout_s:g} s")
+            raise EngineError(f"the service did not do what was waited for within {timeout_s:g} s")
         time.sleep(every_s)
     return found
 

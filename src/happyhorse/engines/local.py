@@ -37,7 +37,9 @@ from happyhorse.model.text import TextEncoder
 from happyhorse.model.video_vae import VideoVae
 from happyhorse.request import Output
 from happyhorse.shapes import LatentShape
-from happyhorse.speech import VOICES, Speaker, phoneme_id
+from happyhorse.speech.phonemes import phoneme_id
+from happyhorse.speech.speaker import Speaker
+from happyhorse.speech.voices import VOICES
 
 FILES = ("transformer", "video_vae", "audio_vae", "text")
 LINE_START_S = 0.25

@@ -20,7 +20,7 @@ from happyhorse.model.phonemes import phonemes_of
 from happyhorse.model.text import TextEncoder
 from happyhorse.model.video_vae import VideoVae
 from happyhorse.shapes import FPS, SPACE_STRIDE, TIME_STRIDE, AudioShape, VideoShape
-from happyhorse.speech import phoneme_id
+from happyhorse.speech.phonemes import phoneme_id
 from happyhorse.world.caption import caption
 from happyhorse.world.draw import ScenePainter
 from happyhorse.world.motion import move

@@ -32,7 +32,9 @@ from happyhorse.model.audio_vae import (
     mel_filters,
 )
 from happyhorse.shapes import SAMPLE_RATE, SAMPLES_PER_AUDIO_LATENT
-from happyhorse.speech import VOICES, resample, speak
+from happyhorse.speech.sound import resample
+from happyhorse.speech.speaker import speak
+from happyhorse.speech.voices import VOICES
 from happyhorse.training.draw import DrawnPool
 from happyhorse.training.state import load_state, save_state
 from happyhorse.world.lines import sample_line

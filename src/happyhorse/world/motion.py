@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from happyhorse.speech import Speech, mouth
+from happyhorse.speech.mouths import mouth
+from happyhorse.speech.speaker import Speech
 from happyhorse.world.scene import Scene
 
 Track = NDArray[np.float64]

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from happyhorse.shapes import SAMPLE_RATE
-from happyhorse.speech import VOICES, Speech, process_speaker
+from happyhorse.speech.speaker import Speech, process_speaker
+from happyhorse.speech.voices import VOICES
 from happyhorse.world.scene import OPEN_AIR, Scene
 
 Sound = NDArray[np.float32]

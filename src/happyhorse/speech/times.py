@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from happyhorse.errors import InvalidRequest
-from happyhorse.speech_phonemes import SILENCE, SONORANTS, STOPS, STRESS, VOWELS, normalised
-from happyhorse.speech_sound import Samples, faded
-from happyhorse.speech_voices import Voice
+from happyhorse.speech.phonemes import SILENCE, SONORANTS, STOPS, STRESS, VOWELS, normalised
+from happyhorse.speech.sound import Samples, faded
+from happyhorse.speech.voices import Voice
 
 _SWITCH = re.compile(r"\(([a-z-]+)\)")
 _CLOSURE_S = 0.09

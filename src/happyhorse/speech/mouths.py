@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from happyhorse.speech_phonemes import PAD, PHONEMES, SILENCE, UNKNOWN
+from happyhorse.speech.phonemes import PAD, PHONEMES, SILENCE, UNKNOWN
 
 
 @dataclass(frozen=True)

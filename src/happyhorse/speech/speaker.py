@@ -3,11 +3,11 @@
 The phonemes and times condition the network (nano) and move the drawn mouths (world); the waveform is what the network
 learns to say. Nothing here needs torch.
 
-    speech_text      what the voice is given to read
+    text             what the voice is given to read
     espeak_helper    the program of the helper process; speaks at 22,050 Hz
-    speech_times     every time set against the samples returned
-    speech_sound     to the package's rate
-    speech_phonemes, speech_mouths, speech_voices    the tables
+    times            every time set against the samples returned
+    sound            to the package's rate
+    phonemes, mouths, voices    the tables
 
     with Speaker() as speaker:
         speech = speaker.say("Good morning!", VOICES["en-us-female"])
@@ -34,35 +34,10 @@ import numpy as np
 
 from happyhorse.errors import EngineError
 from happyhorse.shapes import SAMPLE_RATE
-from happyhorse.speech_mouths import VISEMES, Mouth, mouth
-from happyhorse.speech_phonemes import PAD, PHONEMES, SILENCE, UNKNOWN, phoneme_id
-from happyhorse.speech_sound import Samples, resample
-from happyhorse.speech_text import MAX_CHARS, clean
-from happyhorse.speech_times import Phoneme, timed
-from happyhorse.speech_voices import LANGUAGES, VOICES, Voice
-
-__all__ = [
-    "LANGUAGES",
-    "MAX_CHARS",
-    "PAD",
-    "PHONEMES",
-    "SILENCE",
-    "UNKNOWN",
-    "VISEMES",
-    "VOICES",
-    "Mouth",
-    "Phoneme",
-    "Samples",
-    "Speaker",
-    "Speech",
-    "Voice",
-    "clean",
-    "mouth",
-    "phoneme_id",
-    "process_speaker",
-    "resample",
-    "speak",
-]
+from happyhorse.speech.sound import Samples, resample
+from happyhorse.speech.text import clean
+from happyhorse.speech.times import Phoneme, timed
+from happyhorse.speech.voices import VOICES, Voice
 
 # espeak-ng leaves about 90 kB behind each time it is loaded; a new helper takes 0.06 s.
 _HELPER_LASTS = 500
