@@ -103,7 +103,7 @@ class Instant:
     def render(self, plan, take, output, *, on_progress):
         key = plan.digest()
         if key not in self.drawn:
-            clip = TestcardEngine().render(plan, take, output, on_progress=on_progress)
+            clip = TestcardEngine(self.seconds).render(plan, take, output, on_progress=on_progress)
             self.drawn[key] = (clip, output.read_bytes())
         clip, data = self.drawn[key]
         output.write_bytes(data)

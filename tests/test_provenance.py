@@ -10,9 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("c2pa", reason="the C2PA library is not installed: pip install 'happyhorse[provenance]'")
-
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from rig import open_service, pipeline, plainly, png, submit

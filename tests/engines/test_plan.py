@@ -301,7 +301,10 @@ def test_a_line_longer_than_the_clip_is_refused_with_the_seconds_it_needs():
 
 
 def test_a_language_the_engine_does_not_speak_is_refused_and_others_are_named():
-    with pytest.raises(Unsupported, match=r"nano does not speak Japanese; .*engines that can: magihuman, magihuman-base, testcard"):
+    with pytest.raises(
+        Unsupported,
+        match=r"nano does not speak Japanese; .*engines that can: magihuman, magihuman-base, testcard",
+    ):
         planned(NANO, prompt="彼女が言う「今日は寒いですね」")
     with pytest.raises(Unsupported, match="German"):
         planned(NANO, language="de")
@@ -334,7 +337,10 @@ def test_a_voice_track_sets_the_length_and_replaces_the_lines():
         ),
         ({"references": ["x"]}, "nano has no weights for r2v"),
         ({"video": "x"}, "nano has no weights for edit"),
-        ({"voice": "x"}, "nano cannot follow a voice track; engines that can: magihuman, magihuman-base, testcard"),
+        (
+            {"voice": "x"},
+            "nano cannot follow a voice track; engines that can: magihuman, magihuman-base, testcard",
+        ),
     ],
 )
 def test_what_an_engine_cannot_do_is_refused_and_engines_that_can_are_named(fields, said):
@@ -368,4 +374,6 @@ def test_the_base_size_is_said():
     tall = planned(resolution="720P", ratio="9:16").notes
     assert "made at 224x128, cut from the middle and enlarged to 720x1280" in tall
     fitting = replace(NANO, base_sizes={"9:16": (128, 224)})
-    assert "made at 128x224 and enlarged to 720x1280" in planned(fitting, resolution="720P", ratio="9:16").notes
+    assert (
+        "made at 128x224 and enlarged to 720x1280" in planned(fitting, resolution="720P", ratio="9:16").notes
+    )

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from happyhorse.engines.take import Take
 from happyhorse.errors import EngineError
@@ -13,13 +14,16 @@ TAKE = Take("nano", "abc", LATENTS, {"prompt": "a café"})
 @pytest.mark.parametrize("take", [TAKE, Take("testcard", "")])
 def test_bytes_and_back(take):
     read = Take.from_bytes(take.to_bytes())
+    assert read.to_bytes() == take.to_bytes()
     assert (read.engine, read.weights_hash, read.notes) == (take.engine, take.weights_hash, take.notes)
     assert {name: value.tolist() for name, value in read.latents.items()} == {
         name: value.tolist() for name, value in take.latents.items()
     }
 
 
-@pytest.mark.parametrize("data", [b"", b"\0" * 8, b"no take", TAKE.to_bytes()[:-3], TAKE.to_bytes()[:40]])
+@pytest.mark.parametrize(
+    "data", [b"", b"\0" * 8, b"no take", TAKE.to_bytes()[:-3], TAKE.to_bytes()[:40], save(LATENTS)]
+)
 def test_what_is_no_take_is_refused(data):
     with pytest.raises(EngineError, match="the take cannot be read"):
         Take.from_bytes(data)

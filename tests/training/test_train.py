@@ -1,5 +1,7 @@
 """The transformer's trainer: losses see only what is generated, noise is as said, a tiny run learns and resumes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from happyhorse.model.config import PRESETS
 from happyhorse.model.pack import Latents, Phonemes
 from happyhorse.training import train
-from happyhorse.training.clips import Batch, Clip, collate
+from happyhorse.training.clips import FACE_WEIGHT, MOUTH_WEIGHT, Batch, Clip, collate, face_weight
 
 WEIGHTS = train.Weights(torch.ones(64), torch.ones(64))
 
@@ -16,7 +18,7 @@ def batch(frames=3, size=4):
     torch.manual_seed(0)
     clean = Latents(torch.randn(size, 64, frames, 4, 4), torch.randn(size, 4 * (frames - 1) + 1, 64))
     phonemes = Phonemes(torch.zeros(size, 2, dtype=torch.long), torch.zeros(size, 2), torch.zeros(size, 2))
-    return Batch(clean, torch.randn(size, 16, 256), phonemes)
+    return Batch(clean, torch.ones(size, frames, 4, 4), torch.randn(size, 16, 256), phonemes)
 
 
 def noised(**kwargs):
@@ -45,9 +47,34 @@ def test_the_velocity_leads_from_what_is_seen_to_the_clean_latent():
     )
 
 
+def test_an_error_on_a_face_counts_as_much_more_as_its_weight():
+    out = noised()
+    losses = []
+    for row in (0, 3):
+        wrong = out.velocity.video.clone()
+        wrong[:, :, 1, row, 0] += 1.0
+        weighted = dataclasses.replace(out, weight=torch.ones_like(out.weight))
+        weighted.weight[:, :, :, 3] = 6.0
+        losses.append(train.flow_losses(Latents(wrong, out.velocity.audio), weighted, WEIGHTS).video.item())
+    assert losses[1] == pytest.approx(6 * losses[0])
+
+
+def test_a_face_counts_more_than_a_wall_and_a_mouth_most():
+    weight = face_weight((64, 32, 128, 96), 128, 224)
+    assert weight.shape == (8, 14)
+    assert weight[0].tolist() == [1.0] * 14
+    assert weight[2, 4:8].tolist() == [FACE_WEIGHT] * 4
+    assert weight[5, 4:8].tolist() == [MOUTH_WEIGHT] * 4
+    assert weight[:, :4].max() == weight[6:].max() == 1.0
+    assert face_weight((0, 0, 8, 16), 32, 32)[0, 0] == pytest.approx(
+        (1 + (FACE_WEIGHT + MOUTH_WEIGHT) / 2) / 2
+    )
+
+
 def test_a_sound_alone_batch_has_no_video_loss():
     clips = batch()
-    silent = Batch(Latents(torch.zeros(4, 64, 3, 0, 0), clips.clean.audio), clips.text, clips.phonemes)
+    clean = Latents(torch.zeros(4, 64, 3, 0, 0), clips.clean.audio)
+    silent = Batch(clean, torch.ones(4, 3, 0, 0), clips.text, clips.phonemes)
     out = train.add_noise(silent, torch.zeros(16, 256), torch.Generator().manual_seed(1))
     losses = train.flow_losses(Latents(torch.zeros(4, 64, 3, 0, 0), out.velocity.audio), out, WEIGHTS)
     assert losses.video is None
@@ -79,7 +106,7 @@ def test_the_learning_rate_warms_up_and_falls():
 
 def test_collate_takes_one_prompt_of_each_clip():
     clips = [
-        Clip(np.zeros((64, 1, 4, 4), np.float16), np.zeros((1, 64), np.float16), np.full((3, 16, 256), i, np.float16), np.full((3, 1), i, np.float32))
+        Clip(np.zeros((64, 1, 4, 4), np.float16), np.ones((1, 4, 4), np.float16), np.zeros((1, 64), np.float16), np.full((3, 16, 256), i, np.float16), np.full((3, 1), i, np.float32))
         for i in range(2)
     ]  # fmt: skip
     made = collate(clips, np.random.default_rng(0))

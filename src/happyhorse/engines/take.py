@@ -37,22 +37,19 @@ class Take:
             raise EngineError(f"the take was made by weights {theirs}; the weights here are {mine}")
 
     def to_bytes(self) -> bytes:
-        """Return a safetensors file."""
-        notes = {f"note.{name}": text for name, text in self.notes.items()}
-        metadata = {"format": _FORMAT, "engine": self.engine, "weights_hash": self.weights_hash, **notes}
-        return save(dict(self.latents), metadata)
+        """Return a safetensors file; equal takes give equal bytes, so all of its text stands under one key."""
+        about = {"engine": self.engine, "weights_hash": self.weights_hash, "notes": dict(self.notes)}
+        return save(dict(self.latents), {_FORMAT: json.dumps(about, sort_keys=True)})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Take:
         """Read what `to_bytes` wrote. Raises: EngineError if it is cut short or something else."""
         try:
-            latents, metadata = load(data), _metadata(data)
+            latents = load(data)
+            about = json.loads(_metadata(data)[_FORMAT])
+            return cls(about["engine"], about["weights_hash"], latents, about["notes"])
         except (SafetensorError, ValueError, KeyError) as err:
-            raise EngineError(f"the take cannot be read ({err})") from err
-        if metadata.get("format") != _FORMAT:
-            raise EngineError(f"the take is of format {metadata.get('format')!r}; {_FORMAT} is needed")
-        notes = {key.removeprefix("note."): text for key, text in metadata.items() if key.startswith("note.")}
-        return cls(metadata["engine"], metadata["weights_hash"], latents, notes)
+            raise EngineError(f"the take cannot be read ({err or type(err).__name__})") from err
 
 
 def _metadata(data: bytes) -> dict[str, str]:

@@ -83,9 +83,7 @@ def inspect(path: Path, *, known_serial: str | None = None, trust_list: Path | N
     """
     open_input(path, "file").close()
     if not is_installed():
-        raise Unsupported(
-            "inspect needs the C2PA library: pip install 'happyhorse[provenance]'", field="file"
-        )
+        raise Unsupported("inspect needs the C2PA library: pip install c2pa-python", field="file")
     try:
         call = {"op": "read", "source": str(path.absolute()), "trust_list": _read_list(trust_list)}
         answer = call_helper(call)

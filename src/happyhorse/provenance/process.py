@@ -19,7 +19,7 @@ class Refused(Exception):
 
 
 def is_installed() -> bool:
-    """Whether the C2PA library is there (`pip install happyhorse[provenance]`)."""
+    """Whether the C2PA library is there: it is no pure Python, and not every machine has a build."""
     return find_spec("c2pa") is not None
 
 

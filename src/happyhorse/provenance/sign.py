@@ -21,7 +21,7 @@ from happyhorse.request import Output
 if TYPE_CHECKING:
     from happyhorse.provenance.identity import Identity
 
-UNSIGNED = "the file has no C2PA manifest: pip install 'happyhorse[provenance]' adds one"
+UNSIGNED = "the file has no C2PA manifest: the library c2pa-python is not installed"
 
 
 @dataclass(frozen=True)
