@@ -1,8 +1,12 @@
 """Tests check every jaxtyping annotation at run time; production does not."""
 
+import os
 import signal
 
 from jaxtyping import install_import_hook
+
+# Two processes of tests at a time: threads of torch that wait by spinning would make each many times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 install_import_hook(["happyhorse.model", "happyhorse.training"], "beartype.beartype")
 

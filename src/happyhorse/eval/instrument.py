@@ -9,6 +9,7 @@ Axes: b batch, h w height and width, s side of a square.
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -131,7 +132,7 @@ def crop(
     return F.grid_sample(pictures, points, align_corners=False, padding_mode="border")
 
 
-def as_pictures(frames: NDArray) -> Float[Tensor, "b 3 h w"]:
+def as_pictures(frames: NDArray[np.uint8]) -> Float[Tensor, "b 3 h w"]:
     """Turn (b, h, w, 3) bytes into values in [-1, 1]."""
     return torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1
 

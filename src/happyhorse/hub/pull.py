@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import HfApi, hf_hub_download
-from huggingface_hub.errors import (
+from huggingface_hub.errors import (  # type: ignore[attr-defined]
     GatedRepoError,
     HfHubHTTPError,
-    HTTPError,  # type: ignore[attr-defined]  # httpx's or httpx2's, as the version has it
+    HTTPError,  # httpx's or httpx2's, as the version has it
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
 )

@@ -28,7 +28,7 @@ def remarks(image: Image.Image, picture: Image.Image) -> str:
 
 
 def _values(grey: Image.Image) -> NDArray[np.float32]:
-    return np.asarray(grey, np.float32) / 255
+    return np.asarray(grey, np.float32) / np.float32(255)
 
 
 def _shrunk(grey: Image.Image, side: int) -> Image.Image:
