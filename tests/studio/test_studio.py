@@ -280,7 +280,9 @@ def test_a_phone_shows_one_column_that_does_not_scroll_sideways(url, open_page):
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     stage, form = page.locator("#stage").bounding_box(), page.locator("#composer").bounding_box()
     assert stage["y"] >= form["y"] + form["height"]
-    until(lambda: 0 <= page.evaluate("document.getElementById('stage').getBoundingClientRect().top") < 400)
+    box = "document.querySelector('#stage video').getBoundingClientRect()"
+    seen = f"(() => {{ const box = {box}; return [box.top, innerHeight - box.bottom]; }})()"
+    until(lambda: min(page.evaluate(seen)) >= 0, timeout_s=20)
 
 
 def test_a_server_with_keys_asks_for_one_and_keeps_it(open_page, tmp_path, browser):
