@@ -16,6 +16,7 @@ from happyhorse.eval.curves import correlation, lag, loudness
 from happyhorse.eval.instrument import READ, Instrument, as_pictures
 from happyhorse.eval.learn import draw_pictures
 from happyhorse.media.read import decode_audio, decode_video
+from happyhorse.shapes import FPS, SAMPLE_RATE
 from happyhorse.world.caption import caption
 from happyhorse.world.draw import draw_clip
 from happyhorse.world.motion import move
@@ -29,6 +30,7 @@ INSTRUMENT_CLIPS = 6
 MAX_INSTRUMENT_ERROR = 0.10
 MAX_LAG_ERROR = 2
 _READ_SIZE = (448, 256)
+_CLIP_S = 5
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def held_out(count: int) -> Iterator[HeldOut]:
     """Yield prompts of unseen scenes with speech, in phrasings kept out of training; each says every attribute that is read."""
     found, seed = 0, FIRST_SEED
     while found < count:
-        scene = sample_scene(seed, seconds=5)
+        scene = sample_scene(seed, seconds=_CLIP_S)
         seed += 1
         if not scene.line or len(scene.line.split()) < 4:
             continue
@@ -139,9 +141,9 @@ def world_lips(instrument: Instrument, count: int) -> tuple[Lips, ...]:
     found = []
     for item in held_out(count):
         speech = speak_line(item.scene)
-        motion = move(item.scene, speech, num_frames=125)
+        motion = move(item.scene, speech, num_frames=_CLIP_S * FPS)
         frames = np.stack(list(draw_clip(item.scene, motion, width=224, height=128)))
-        sound = render(item.scene, speech, num_samples=125 * 1920)
+        sound = render(item.scene, speech, num_samples=_CLIP_S * SAMPLE_RATE)
         found.append(read_lips(instrument, frames, sound[None]))
     return tuple(found)
 

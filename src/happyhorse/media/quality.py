@@ -18,9 +18,9 @@ _COARSE = 115.0  # JPEG quality 25 by the usual tables
 
 def remarks(image: Image.Image, picture: Image.Image) -> str:
     """Return what looks wrong, such as "dark, blurred"; empty when nothing does. `picture` is the image as upright RGB."""
-    grey = picture.convert("L")
+    grey = _shrunk(picture.convert("L"), _LOOK_SIDE)  # once: a photo may have a hundred million pixels
     found = _exposure(_values(_shrunk(grey, 256)))
-    if "flat" not in found and _slope_kept(_shrunk(grey, _LOOK_SIDE)) < _BLURRED:
+    if "flat" not in found and _slope_kept(grey) < _BLURRED:
         found.append("blurred")
     if _mean_step(image) > _COARSE:
         found.append("full of compression blocks")

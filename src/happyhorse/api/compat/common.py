@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -152,6 +153,30 @@ def model_name(job: Job) -> str:
     if named is not None:
         return named
     return "happyhorse-1.0-video-edit" if job.mode == "edit" else f"happyhorse-1.1-{job.mode}"
+
+
+_INPUT = (
+    "prompt",
+    "image",
+    "references",
+    "video",
+    "resolution",
+    "ratio",
+    "duration",
+    "watermark",
+    "seed",
+    "audio",
+)
+
+
+def input_of(job: Job, names: Mapping[str, str], show: Callable[[object], object]) -> dict[str, object]:
+    """The input of a job as a dialect repeats it: under its own names where it has some, each value as `show` writes it."""
+    return {names.get(name, name): show(job.request[name]) for name in _INPUT if name in job.request}
+
+
+def iso_time(seconds: float) -> str:
+    """A moment in ISO 8601, with a Z."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 def dialect_route(render: Callable[[HappyHorseError], Response]) -> type[APIRoute]:

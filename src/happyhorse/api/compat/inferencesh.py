@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Literal
 
@@ -22,6 +21,8 @@ from happyhorse.api.body import read_fields
 from happyhorse.api.compat.common import (
     clip_url,
     dialect_route,
+    input_of,
+    iso_time,
     model_name,
     queue,
     told_clip_url,
@@ -47,18 +48,6 @@ _STATUS: Mapping[Status, int] = {
     Status.CANCELED: 12,
 }
 _INPUT_NAMES: Mapping[str, str] = {"audio": "audio_setting", "references": "reference_images"}
-_SHOWN_INPUT = (
-    "prompt",
-    "image",
-    "references",
-    "video",
-    "resolution",
-    "ratio",
-    "duration",
-    "watermark",
-    "seed",
-    "audio",
-)
 _LINE_S = 8.0  # the SDK gives a stream up that carries no task for 30 s
 _MAX_FILES = 32
 
@@ -86,20 +75,15 @@ def from_job(job: Job, video_url: str | None) -> dict[str, object]:
         "id": job.id,
         "app": model_name(job),
         "status": _STATUS[job.status],
-        "input": _input(job),
+        "input": input_of(job, _INPUT_NAMES, _shown),
         "output": None if video_url is None else {"video": video_url, "output_meta": _meta(job)},
         "error": None if job.error is None else job.error.message,
         "logs": [],
         "progress": round(100 * job.fraction, 1),
         "session_id": None,
-        "created_at": _iso(job.created_at),
-        "updated_at": _iso(moment),
+        "created_at": iso_time(job.created_at),
+        "updated_at": iso_time(moment),
     }
-
-
-def _input(job: Job) -> dict[str, object]:
-    given = {name: job.request[name] for name in _SHOWN_INPUT if name in job.request}
-    return {_INPUT_NAMES.get(name, name): _shown(value) for name, value in given.items()}
 
 
 def _shown(value: object) -> object:
@@ -123,10 +107,6 @@ def _meta(job: Job) -> dict[str, object]:
     }
     source = {"type": "video", "seconds": billed["input_video_duration"]}
     return {"inputs": [source] if job.mode == "edit" else [], "outputs": [clip]}
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 def webhook(message: Message, links: Links) -> dict[str, object]:

@@ -11,7 +11,6 @@ import binascii
 import re
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
 
@@ -21,7 +20,15 @@ from starlette.concurrency import run_in_threadpool
 
 from happyhorse.api.auth import Identity
 from happyhorse.api.body import read_fields
-from happyhorse.api.compat.common import dialect_route, model_name, named, queue, webhook_target
+from happyhorse.api.compat.common import (
+    dialect_route,
+    input_of,
+    iso_time,
+    model_name,
+    named,
+    queue,
+    webhook_target,
+)
 from happyhorse.api.compat.follow import finished
 from happyhorse.api.compat.reading import ModelNotFound, Translation, translate
 from happyhorse.api.compat.replicate_models import model_of_version
@@ -56,18 +63,6 @@ _EVENTS: Mapping[str, tuple[EventName, ...]] = {
     "completed": TERMINAL_EVENTS,
 }
 _INPUT_NAMES: Mapping[str, str] = {"ratio": "aspect_ratio", "audio": "audio_setting"}
-_SHOWN_INPUT = (
-    "prompt",
-    "image",
-    "references",
-    "video",
-    "resolution",
-    "ratio",
-    "duration",
-    "watermark",
-    "seed",
-    "audio",
-)
 _PAGE = 100
 _MAX_WAIT_S = 60
 _ANSWER_S = 0.3
@@ -135,8 +130,7 @@ def from_job(job: Job, links: Links, base_url: str) -> dict[str, object]:
 
 def _input(job: Job, links: Links, base_url: str) -> dict[str, object]:
     names = {**_INPUT_NAMES, "references": "reference_images" if job.mode == "edit" else "images"}
-    given = {names.get(name, name): job.request[name] for name in _SHOWN_INPUT if name in job.request}
-    return {name: _shown(value, links, base_url) for name, value in given.items()}
+    return input_of(job, names, lambda value: _shown(value, links, base_url))
 
 
 def _shown(value: object, links: Links, base_url: str) -> object:
@@ -170,9 +164,7 @@ def _metrics(job: Job) -> dict[str, float]:
 
 
 def _iso(seconds: float | None) -> str | None:
-    return (
-        None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
-    )
+    return None if seconds is None else iso_time(seconds)
 
 
 def webhook(message: Message, links: Links) -> dict[str, object]:
