@@ -91,8 +91,26 @@ export async function* events(id, signal) {
     } catch (error) {
       if (signal.aborted || (error.status >= 400 && error.status < 500)) return;
     }
-    if (!over) await new Promise((resolve) => { setTimeout(resolve, Math.min(10_000, 250 * 2 ** tries)); });
+    if (!over) await pause(tries);
   }
+}
+
+/** A generation as it stands; a lost connection is waited out. Null if the server refuses or nobody waits any more. */
+export async function standing(id, signal) {
+  for (let tries = 0; !signal.aborted; tries += 1) {
+    try {
+      return await get(`/v1/generations/${id}`, { signal });
+    } catch (error) {
+      if (signal.aborted || (error.status >= 400 && error.status < 500)) return null;
+    }
+    await pause(tries);
+  }
+  return null;
+}
+
+/** Wait before another try, longer each time. */
+function pause(tries) {
+  return new Promise((resolve) => { setTimeout(resolve, Math.min(10_000, 250 * 2 ** tries)); });
 }
 
 async function* parsed(stream) {

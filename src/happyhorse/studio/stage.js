@@ -1,6 +1,6 @@
 // The clip in view: waiting, being made, finished or failed, and what can be done with it.
 
-import { ApiError, events, get, here, isOver, post, remove, request } from "/studio/api.js";
+import { ApiError, events, here, isOver, post, remove, request, standing } from "/studio/api.js";
 import { $, dollars, h, span } from "/studio/dom.js";
 
 const STAGES = { prepare: "Reading the request", base: "Denoising", refine: "Refining", decode: "Drawing frames", finish: "Writing the file" };
@@ -35,7 +35,7 @@ export class Stage {
       this.#progress(generation);
     }
     if (signal.aborted) return;
-    const last = await get(`/v1/generations/${generation.id}`).catch(() => null);
+    const last = await standing(generation.id, signal);
     if (!last || signal.aborted) return;
     this.#draw(last);
     this.#calls.onChange(last);
