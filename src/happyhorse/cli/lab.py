@@ -37,13 +37,27 @@ def _threads(count: int) -> None:
 
 @train.command("codec-video")
 def codec_video(
-    out: _Out = _DEFAULT_OUT, minutes: _Minutes = 60, resume: _Resume = True, threads: _Threads = 1
+    out: _Out = _DEFAULT_OUT,
+    minutes: _Minutes = 60,
+    resume: _Resume = True,
+    decoder_only: Annotated[
+        bool, typer.Option("--decoder-only", help="Leave the latents as they are.")
+    ] = False,
+    threads: _Threads = 1,
 ) -> None:
-    """Fit the video encoder on the world, then train the decoder."""
+    """Fit the video projection on the world, then train encoder and decoder."""
     from happyhorse.training.codec_video import run
 
     _threads(threads)
-    print(run(out=out, minutes=minutes, resume=resume, on_report=lambda report: _say(str(report))))
+    print(
+        run(
+            out=out,
+            minutes=minutes,
+            resume=resume,
+            decoder_only=decoder_only,
+            on_report=lambda report: _say(str(report)),
+        )
+    )
 
 
 @train.command("codec-audio")
@@ -76,7 +90,12 @@ def text(
 
 @train.command("nano")
 def nano(
-    out: _Out = _DEFAULT_OUT, minutes: _Minutes = 100, resume: _Resume = True, threads: _Threads = 1
+    out: _Out = _DEFAULT_OUT,
+    minutes: _Minutes = 100,
+    resume: _Resume = True,
+    wide_only: Annotated[bool, typer.Option("--wide-only", help="Draw 16:9 alone.")] = False,
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the layers first; needs g++.")] = False,
+    threads: _Threads = 1,
 ) -> None:
     """Train the transformer on the three parts before it."""
     from happyhorse.training.clips import Codecs
@@ -90,6 +109,8 @@ def nano(
             codecs=codecs,
             minutes=minutes,
             resume=resume,
+            wide_only=wide_only,
+            compiled=compiled,
             on_report=lambda report, _: _say(report.line()),
         )
     )

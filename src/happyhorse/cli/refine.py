@@ -61,7 +61,11 @@ def refine(
         raise InvalidRequest(
             f"output '{output}' is the draft itself and would be overwritten", field="output"
         )
-    take = Take.from_bytes(_beside(clip).read_bytes())
+    beside = _beside(clip)
+    take = Take.from_bytes(beside.read_bytes())
+    if "request" not in take.notes:
+        text = f"take '{beside.name}' does not say what was asked for; only a take that --draft left can be refined"
+        raise InvalidRequest(text, field="clip")
     asked = {**json.loads(take.notes["request"]), "engine": take.engine, "draft": False}
     request = parse_request({**asked, "resolution": resolution or asked.get("resolution")})
     decided = plan(request, CATALOG[take.engine], media=probed(request))

@@ -2,15 +2,16 @@
 
 Axes: b batch, c channels, f frames, t latent frames, h w height and width (pixels or latents, as the name says).
 
-The encoder is not learned: one latent is a block of 4 frames x 16 x 16 pixels, projected onto the principal components of
-the world's blocks and whitened. Such latents are ordered from coarse to fine, which suits diffusion, and they never change,
-so the transformer can train while the decoder still improves. The first frame fills its group of four alone, so a single
-picture is a clip of one latent. The decoder undoes the projection, then a network sharpens that picture and draws it at
-twice the size. Each latent is drawn by itself, so decoding is a stream.
+A latent is a block of 4 frames x 16 x 16 pixels, projected onto the principal components of the world's blocks and
+whitened, plus what a small network adds of the things a projection cannot tell: where a lid, a pupil, a lip is. Such latents
+are ordered from coarse to fine, which suits diffusion. The first frame fills its group of four alone, so a single picture is
+a clip of one latent. The decoder undoes the projection, then a network sharpens that picture and draws it at twice the size.
+A latent is read from its own four frames alone, and drawn with a look at the one before and the one after: how things move
+within 160 ms shows in where they were and will be. So both directions are streams.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,21 +24,32 @@ from torch import Tensor, nn
 from happyhorse.model.checkpoint import description, fill, load_tensors, save_tensors
 from happyhorse.shapes import SPACE_STRIDE, TIME_STRIDE
 
-FORMAT = "happyhorse-video-vae-1"
+FORMAT = "happyhorse-video-vae-2"
 BLOCK_VALUES = TIME_STRIDE * SPACE_STRIDE * SPACE_STRIDE * 3
 DETAIL_SIZE = 0.05
 """What the decoder adds is about this large, so that its weights and steps can have the usual size."""
+FOLD = 4
+"""The networks look at pictures folded by this: their finest grid is a quarter of the picture."""
+SEEN = 3
+"""Latents that the decoder looks at to draw one: before, itself, after."""
 UPSCALE = 2
 """The decoder's pictures are this many times the encoder's size."""
 
 
 @dataclass(frozen=True)
 class VideoVaeConfig:
-    """Widths of the decoder at 1/16, 1/8 and 1/4 of the encoder's picture, and residual blocks at each."""
+    """Widths of encoder and decoder at 1/16, 1/8 and 1/4 of the encoder's picture, and residual blocks at each."""
 
-    latent_channels: int = 64
-    widths: tuple[int, int, int] = (160, 144, 128)
-    depths: tuple[int, int, int] = (1, 2, 4)
+    latent_channels: int = 96
+    encoder_widths: tuple[int, int, int] = (144, 128, 112)
+    encoder_depths: tuple[int, int, int] = (1, 1, 1)
+    decoder_widths: tuple[int, int, int] = (160, 144, 128)
+    decoder_depths: tuple[int, int, int] = (1, 2, 4)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, int | list[int]]) -> "VideoVaeConfig":
+        """Read what `dataclasses.asdict` wrote through JSON. Raises: TypeError for unknown keys."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})  # type: ignore[arg-type]
 
 
 class VideoVae(nn.Module):
@@ -53,6 +65,7 @@ class VideoVae(nn.Module):
         self.register_buffer("mean", torch.zeros(BLOCK_VALUES))
         self.register_buffer("basis", torch.zeros(BLOCK_VALUES, config.latent_channels))
         self.register_buffer("scale", torch.ones(config.latent_channels))
+        self.encoder = Encoder(config)
         self.decoder = Decoder(config)
 
     @torch.no_grad()
@@ -63,10 +76,21 @@ class VideoVae(nn.Module):
         self.scale.copy_(scale)
 
     def encode(self, pixels: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b c t h16 w16"]:
-        """Return standardised latents of pixels in [-1, 1]; f is 4 k + 1 (the last frame repeats to fill a group)."""
-        blocks = to_blocks(pixels)  # (b, t, h, w, p)
-        latent = (blocks - self.mean) @ self.basis / self.scale
-        return rearrange(latent, "b t h w c -> b c t h w")
+        """Return latents of about unit size of pixels in [-1, 1]; f is 4 k + 1 (the last frame repeats to fill a group)."""
+        return self.read(as_groups(pixels))
+
+    def read(self, groups: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b c t h16 w16"]:
+        """Return one latent for every four frames."""
+        plain = rearrange(self._components(groups), "b t h w c -> b c t h w")
+        pictures = rearrange(groups, "b c (t k) h w -> (b t) (k c) h w", k=TIME_STRIDE)
+        return plain + rearrange(self.encoder(pictures).float(), "(b t) c h w -> b c t h w", b=len(groups))
+
+    def bare(self, groups: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b 3 f h w"]:
+        """Project and undo it: what the codec would give without its networks."""
+        return from_blocks(self._components(groups) * self.scale @ self.basis.T + self.mean)
+
+    def _components(self, groups: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b t h16 w16 c"]:
+        return (to_blocks(groups) - self.mean) @ self.basis / self.scale
 
     def project(self, latent: Float[Tensor, "b c t h w"]) -> Float[Tensor, "b 3 f h16 w16"]:
         """Undo the projection alone: the plain path, and what the decoder starts from. 4 t frames at the encoder's size."""
@@ -80,15 +104,27 @@ class VideoVae(nn.Module):
     def decode_stream(
         self, latent: Float[Tensor, "b c t h w"], *, chunk: int = 4
     ) -> Iterator[Float[Tensor, "b 3 f h32 w32"]]:
-        """Yield the frames of `decode` a few latents at a time."""
+        """Yield the frames of `decode` a few latents at a time; at its ends a clip is its own neighbour."""
+        framed = torch.cat([latent[:, :, :1], latent, latent[:, :, -1:]], dim=2)
         for start in range(0, latent.shape[2], chunk):
-            frames = self.draw(latent[:, :, start : start + chunk])
+            frames = self.draw(framed[:, :, start : start + chunk + 2])
             yield frames[:, :, TIME_STRIDE - 1 :] if start == 0 else frames
 
+    def draw(self, latent: Float[Tensor, "b c t2 h w"]) -> Float[Tensor, "b 3 f h32 w32"]:
+        """Draw the four frames of every latent but the first and the last, which are there to be looked at."""
+        b, t = len(latent), latent.shape[2] - 2
+        base = rearrange(self.project(latent), "b c (t k) h w -> b t (k c) h w", k=TIME_STRIDE)
+        rows = rearrange(latent, "b c t h w -> b t c h w")
+        seen, told = (torch.cat([x[:, :-2], x[:, 1:-1], x[:, 2:]], dim=2).flatten(0, 1) for x in (base, rows))
+        detail = self.decoder(seen, told)
+        plain = F.interpolate(base[:, 1:-1].flatten(0, 1), scale_factor=UPSCALE, mode="bilinear")
+        frames = plain + DETAIL_SIZE * detail.float()
+        return rearrange(frames, "(b t) (k c) h w -> b c (t k) h w", b=b, t=t, k=TIME_STRIDE)
+
     def save(self, path: Path) -> None:
-        """Write the encoder in float32, since latents must never change, and the decoder in half precision; replaces at once."""
+        """Write the projection in float32 and the networks in half precision; replaces at once."""
         tensors = {
-            name: value.half() if name.startswith("decoder.") else value
+            name: value.half() if name.startswith(("encoder.", "decoder.")) else value
             for name, value in self.state_dict().items()
         }
         save_tensors(tensors, path, metadata={"format": FORMAT, "config": json.dumps(asdict(self.config))})
@@ -100,52 +136,62 @@ class VideoVae(nn.Module):
         Raises: WeightsMissing if the file is missing, cut short, of another format, or does not fit its own config.
         """
         with description(path, FORMAT) as metadata:
-            values = json.loads(metadata["config"])
-            config = VideoVaeConfig(
-                values["latent_channels"], tuple(values["widths"]), tuple(values["depths"])
-            )
+            config = VideoVaeConfig.from_dict(json.loads(metadata["config"]))
         vae = cls(config)
         fill(vae, load_tensors(path), origin=str(path))
         return vae.eval()
 
-    def draw(self, latent: Float[Tensor, "b c t h w"]) -> Float[Tensor, "b 3 f h32 w32"]:
-        """Draw the four frames of every latent."""
-        b, _, t = latent.shape[:3]
-        base = rearrange(self.project(latent), "b c (t k) h w -> (b t) (k c) h w", k=TIME_STRIDE)
-        detail = self.decoder(base, rearrange(latent, "b c t h w -> (b t) c h w"))
-        frames = F.interpolate(base, scale_factor=UPSCALE, mode="bilinear") + DETAIL_SIZE * detail.float()
-        return rearrange(frames, "(b t) (k c) h w -> b c (t k) h w", b=b, t=t, k=TIME_STRIDE)
+
+class Encoder(nn.Module):
+    """Four frames -> what the projection cannot say of them. Zero at first."""
+
+    def __init__(self, config: VideoVaeConfig) -> None:
+        super().__init__()
+        low, middle, high = config.encoder_widths
+        few, some, many = config.encoder_depths
+        self.layers = nn.Sequential(
+            nn.PixelUnshuffle(FOLD),
+            nn.Conv2d(TIME_STRIDE * 3 * FOLD**2, high, 3, padding=1),
+            *(Residual(high) for _ in range(many)),
+            nn.Conv2d(high, middle, 2, stride=2),
+            *(Residual(middle) for _ in range(some)),
+            nn.Conv2d(middle, low, 2, stride=2),
+            *(Residual(low) for _ in range(few)),
+            nn.SiLU(),
+            zeroed(nn.Conv2d(low, config.latent_channels, 1)),
+        )
+
+    def forward(self, pictures: Float[Tensor, "n k h w"]) -> Float[Tensor, "n c h16 w16"]:
+        extra: Tensor = self.layers(pictures.contiguous(memory_format=torch.channels_last))
+        return extra
 
 
 class Decoder(nn.Module):
-    """Four projected frames and their latent -> what the projection lost, at twice the size. Zero at first.
+    """Three latents and their projected frames -> what the projection lost of the middle one, at twice the size. Zero at first.
 
-    A U-shaped network at 1/4, 1/8 and 1/16 of the projected picture; the latent itself enters at the bottom.
+    A U-shaped network at 1/4, 1/8 and 1/16 of the projected picture; the latents themselves enter at the bottom.
     """
 
     def __init__(self, config: VideoVaeConfig) -> None:
         super().__init__()
-        low, middle, high = config.widths
-        self.fold = 4
-        self.conv_in = nn.Conv2d(TIME_STRIDE * 3 * self.fold**2, high, 3, padding=1)
+        low, middle, high = config.decoder_widths
+        self.conv_in = nn.Conv2d(SEEN * TIME_STRIDE * 3 * FOLD**2, high, 3, padding=1)
         self.shrink_middle = nn.Conv2d(high, middle, 2, stride=2)
         self.shrink_low = nn.Conv2d(middle, low, 2, stride=2)
-        self.latent_in = nn.Conv2d(config.latent_channels, low, 1)
+        self.latent_in = nn.Conv2d(SEEN * config.latent_channels, low, 1)
         blocks = [
             nn.Sequential(*(Residual(w) for _ in range(n)))
-            for w, n in zip(config.widths, config.depths, strict=True)
+            for w, n in zip(config.decoder_widths, config.decoder_depths, strict=True)
         ]
         self.low, self.middle, self.high = blocks
         self.grow_middle, self.grow_high = Grow(low, middle), Grow(middle, high)
-        self.side = self.fold * UPSCALE
-        self.conv_out = nn.Conv2d(high, TIME_STRIDE * 3 * self.side**2, 3, padding=1)
-        nn.init.zeros_(self.conv_out.weight)
-        nn.init.zeros_(_bias(self.conv_out))
+        self.side = FOLD * UPSCALE
+        self.conv_out = zeroed(nn.Conv2d(high, TIME_STRIDE * 3 * self.side**2, 3, padding=1))
 
     def forward(
-        self, base: Float[Tensor, "n k h w"], latent: Float[Tensor, "n c h16 w16"]
+        self, base: Float[Tensor, "n k3 h w"], latent: Float[Tensor, "n c3 h16 w16"]
     ) -> Float[Tensor, "n k h2 w2"]:
-        folded = F.pixel_unshuffle(base, self.fold).contiguous(memory_format=torch.channels_last)
+        folded = F.pixel_unshuffle(base, FOLD).contiguous(memory_format=torch.channels_last)
         quarter = self.conv_in(folded)
         eighth = self.shrink_middle(F.silu(quarter))
         low = self.low(self.shrink_low(F.silu(eighth)) + self.latent_in(latent))
@@ -160,9 +206,7 @@ class Residual(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(width, width, 3, padding=1)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(_bias(self.conv2))
+        self.conv2 = zeroed(nn.Conv2d(width, width, 3, padding=1))
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         return x + self.conv2(F.silu(self.conv1(F.silu(x))))
@@ -179,15 +223,18 @@ class Grow(nn.Module):
         return F.pixel_shuffle(self.conv(x), 2)
 
 
-def to_blocks(pixels: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b t h16 w16 p"]:
-    """Cut pixels into blocks of 4 x 16 x 16; the first frame stands four times, the last repeats to fill its group."""
+def as_groups(pixels: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b 3 f4 h w"]:
+    """Fill groups of four frames: the first frame stands four times, the last repeats."""
     missing = -(pixels.shape[2] - 1) % TIME_STRIDE
     first, last = pixels[:, :, :1], pixels[:, :, -1:]
-    pixels = torch.cat(
-        [first.expand(-1, -1, TIME_STRIDE - 1, -1, -1), pixels, last.expand(-1, -1, missing, -1, -1)], dim=2
-    )
+    parts = [first.expand(-1, -1, TIME_STRIDE - 1, -1, -1), pixels, last.expand(-1, -1, missing, -1, -1)]
+    return torch.cat(parts, dim=2)
+
+
+def to_blocks(groups: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b t h16 w16 p"]:
+    """Cut groups of four frames into blocks of 4 x 16 x 16."""
     return rearrange(
-        pixels, "b c (t k) (h y) (w x) -> b t h w (k y x c)", k=TIME_STRIDE, y=SPACE_STRIDE, x=SPACE_STRIDE
+        groups, "b c (t k) (h y) (w x) -> b t h w (k y x c)", k=TIME_STRIDE, y=SPACE_STRIDE, x=SPACE_STRIDE
     )  # fmt: skip
 
 
@@ -198,6 +245,9 @@ def from_blocks(blocks: Float[Tensor, "b t h w p"]) -> Float[Tensor, "b 3 f h16 
     )  # fmt: skip
 
 
-def _bias(conv: nn.Conv2d) -> Tensor:
+def zeroed(conv: nn.Conv2d) -> nn.Conv2d:
+    """Return the layer with zero weights: what it adds starts at nothing."""
     assert conv.bias is not None
-    return conv.bias
+    nn.init.zeros_(conv.weight)
+    nn.init.zeros_(conv.bias)
+    return conv

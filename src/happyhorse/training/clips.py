@@ -116,7 +116,8 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
         painter = ScenePainter(scene, motion, width=width, height=height)
         frames = np.stack([painter.draw(first + i) for i in range(num_frames)])
         pixels = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
-        video = video_vae.encode(pixels)[0]
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            video = video_vae.encode(pixels)[0]
         latent_times = range(first, first + num_frames, TIME_STRIDE)
         weight = torch.stack([face_weight(painter.face_box(i), height, width) for i in latent_times])
     else:

@@ -1,4 +1,6 @@
-"""Train nano's video codec: fit the projection on the world's blocks, then train the decoder to draw from latents.
+"""Train nano's video codec: fit the projection on the world's blocks, then train encoder and decoder around it.
+
+Pictures are cut into squares, half of them around a face: a codec looks at one place at a time, and faces are what counts.
 
 Axes: b batch, c colours, f frames, h w height and width in pixels.
 """
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim import AdamW
 
-from happyhorse.model.video_vae import BLOCK_VALUES, UPSCALE, VideoVae, VideoVaeConfig, to_blocks
+from happyhorse.model.video_vae import BLOCK_VALUES, SEEN, UPSCALE, VideoVae, VideoVaeConfig, to_blocks
 from happyhorse.shapes import TIME_STRIDE
 from happyhorse.training.draw import DrawnPool
 from happyhorse.training.state import load_state, save_state
@@ -27,31 +29,39 @@ from happyhorse.world.scene import sample_scene
 from happyhorse.world.sound import speak_line
 
 SIZES = ((224, 128), (224, 128), (224, 128), (128, 224), (160, 160), (224, 160), (224, 96))
-LEAVES_SHARE = 0.12
-NUM_FRAMES = 5
-FACE_WEIGHT = 3.0
+SIDE = 96 * UPSCALE
+"""Side of the squares that are trained on, in pixels of the decoder's pictures."""
+LEAVES_SHARE, STILL_SHARE = 0.12, 0.1
+FACE_WEIGHT, MOUTH_WEIGHT = 2.0, 4.0
 EDGE_WEIGHT = 1.0
+NUM_FRAMES = SEEN * TIME_STRIDE
+MIDDLE = slice(TIME_STRIDE, 2 * TIME_STRIDE)
+ALONE_SHARE = 0.1
+"""How often the middle stands for a neighbour, as at the ends of a clip."""
+SIZE_WEIGHT = 0.02
 FIT_SAMPLES = 1200
 FIT_SEED = 50_000_000
-LEARNING_RATE = 6e-4
+LEARNING_RATE = 8e-4
 WARMUP_STEPS = 100
-BATCH = 3
+BATCH = 12
 SAVE_EVERY_S = 60.0
-REPORT_EVERY = 25
-MAX_LATENT_NOISE = 0.6
+REPORT_EVERY = 50
+MAX_LATENT_NOISE = 0.4
+
+Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """A few frames drawn at the decoder's size, (f, h, w, 3), and the face's box in them (empty for leaves)."""
+    """Frames of three latents drawn at the decoder's size, (12, h, w, 3), and the face's box: left, top, right, bottom; may lie outside."""
 
     frames: NDArray[np.uint8]
-    face: tuple[int, int, int, int]
+    face: Box
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the trainer says now and then, as means since the last report. `gain_db`: over the bare projection."""
+    """What the trainer says now and then: mean loss since the last report; of the last batch, noise and all, PSNR and its gain over the bare projection."""
 
     step: int
     minutes: float
@@ -61,22 +71,41 @@ class Report:
 
 
 def make_pictures(seed: int) -> Pictures:
-    """Draw sample number `seed`: a piece of a spoken scene, or dead leaves."""
+    """Draw sample number `seed`: a piece of a spoken scene, one frame of it again and again, or dead leaves."""
     rng = np.random.default_rng((seed, 31))
     width, height = (UPSCALE * side for side in SIZES[int(rng.integers(len(SIZES)))])
     if rng.random() < LEAVES_SHARE:
-        frames = np.stack(list(draw_leaves(seed, num_frames=NUM_FRAMES, width=width, height=height)))
-        return Pictures(frames, (0, 0, 0, 0))
+        leaves = draw_leaves(seed, num_frames=NUM_FRAMES, width=width, height=height)
+        return Pictures(np.stack(list(leaves)), (0, 0, 0, 0))
     scene = sample_scene(seed, seconds=2.0)
     motion = move(scene, speak_line(scene, aloud=False), num_frames=50)
     painter = ScenePainter(scene, motion, width=width, height=height)
     start = int(rng.integers(50 - NUM_FRAMES))
-    frames = np.stack([painter.draw(start + i) for i in range(NUM_FRAMES)])
-    return Pictures(frames, painter.face_box(start + NUM_FRAMES // 2))
+    if rng.random() < STILL_SHARE:
+        return Pictures(np.stack([painter.draw(start)] * NUM_FRAMES), painter.face_box(start))
+    frames = [painter.draw(start + i) for i in range(NUM_FRAMES)]
+    return Pictures(np.stack(frames), painter.face_box(start + NUM_FRAMES // 2))
 
 
-def _make(seeds: range) -> Iterator[Pictures]:
-    return map(make_pictures, seeds)
+def cut(pictures: Pictures, rng: np.random.Generator, *, around_face: bool) -> Pictures:
+    """Return a square of the pictures, somewhere or around the face."""
+    height, width = pictures.frames.shape[1:3]
+    left, top, right, bottom = pictures.face
+    x, y = int(rng.integers(width - SIDE + 1)), int(rng.integers(height - SIDE + 1))
+    if around_face and right > left:
+        jitter_x, jitter_y = rng.integers(-SIDE // 4, SIDE // 4, 2)
+        x = int(np.clip((left + right - SIDE) // 2 + jitter_x, 0, width - SIDE))
+        y = int(np.clip((top + bottom - SIDE) // 2 + jitter_y, 0, height - SIDE))
+    frames = np.ascontiguousarray(pictures.frames[:, y : y + SIDE, x : x + SIDE])
+    return Pictures(frames, (left - x, top - y, right - x, bottom - y))
+
+
+def make_squares(seeds: range) -> Iterator[Pictures]:
+    """Draw these samples and cut two squares out of each."""
+    for seed in seeds:
+        pictures, rng = make_pictures(seed), np.random.default_rng((seed, 32))
+        yield cut(pictures, rng, around_face=True)
+        yield cut(pictures, rng, around_face=False)
 
 
 def as_pixels(frames: NDArray[np.uint8]) -> Float[Tensor, "b 3 f h w"]:
@@ -105,12 +134,13 @@ def fit_projection(vae: VideoVae) -> None:
     vae.fit(mean, components[:, order].float(), variance[order].sqrt().float())
 
 
-def _face_weights(
-    boxes: list[tuple[int, int, int, int]], height: int, width: int
-) -> Float[Tensor, "b 1 1 h w"]:
+def face_weights(boxes: list[Box], height: int, width: int) -> Float[Tensor, "b 1 1 h w"]:
+    """Return what each pixel counts, mean 1 in every picture: faces more, most where the mouth moves."""
     weights = torch.ones(len(boxes), 1, 1, height, width)
     for weight, (left, top, right, bottom) in zip(weights, boxes, strict=True):
-        weight[..., top:bottom, left:right] = FACE_WEIGHT
+        across, lips = slice(max(0, left), max(0, right)), (top + bottom) // 2
+        weight[..., max(0, top) : max(0, bottom), across] = FACE_WEIGHT
+        weight[..., max(0, lips) : max(0, bottom), across] = MOUTH_WEIGHT
     return weights / weights.mean(dim=(-1, -2), keepdim=True)
 
 
@@ -128,28 +158,37 @@ def drawing_loss(
     return loss
 
 
+def size_loss(latent: Float[Tensor, "b c t h w"]) -> Tensor:
+    """How far the channels' power exceeds 1: else the encoder would shout over the noise that the transformer is to remove."""
+    return (latent.square().mean(dim=(0, 2, 3, 4)) - 1).relu().mean()
+
+
 def train_step(
     vae: VideoVae, optimizer: AdamW, batch: list[Pictures], generator: torch.Generator
-) -> tuple[float, float, float]:
-    """One update of the decoder; return the loss and the mean squared errors of decoder and bare projection.
+) -> tuple[Tensor, Float[Tensor, "b 3 f h w"], Float[Tensor, "b 3 f h w"]]:
+    """One update; return the loss, the squares as drawn and as they are.
 
     The latents carry noise of random strength, as those of a transformer do, so the decoder learns to smooth them.
     """
-    true = as_pixels(np.stack([sample.frames for sample in batch]))
-    with torch.no_grad():
-        latent = vae.encode(shrink(true))
-        level = MAX_LATENT_NOISE * torch.rand(len(batch), 1, 1, 1, 1, generator=generator)
-        latent = latent + level * torch.randn(latent.shape, generator=generator)
-        bare = F.mse_loss(vae.project(latent)[:, :, TIME_STRIDE - 1 :].clamp(-1, 1), shrink(true))
+    pixels = as_pixels(np.stack([sample.frames for sample in batch]))
+    true = pixels[:, :, MIDDLE]
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        drawn = vae.decode(latent)
-    loss = drawing_loss(drawn, true, _face_weights([s.face for s in batch], *true.shape[-2:]))
+        latent = vae.read(shrink(pixels))
+        alone = torch.rand(len(batch), 1, SEEN, 1, 1, generator=generator) < ALONE_SHARE
+        latent = torch.where(alone, latent[:, :, 1:2], latent)
+        level = MAX_LATENT_NOISE * torch.rand(len(batch), 1, 1, 1, 1, generator=generator)
+        drawn = vae.draw(latent + level * torch.randn(latent.shape, generator=generator))
+    loss = drawing_loss(drawn, true, face_weights([s.face for s in batch], *true.shape[-2:]))
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(vae.decoder.parameters(), 1.0)
+    (loss + SIZE_WEIGHT * size_loss(latent)).backward()
+    torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
     optimizer.step()
-    error = F.mse_loss(shrink(drawn.detach().clamp(-1, 1)), shrink(true))
-    return loss.item(), error.item(), bare.item()
+    return loss.detach(), drawn.detach(), true
+
+
+def psnr_db(drawn: Tensor, true: Tensor) -> float:
+    """Peak signal to noise of pixels in [-1, 1]."""
+    return float(-10 * (F.mse_loss(drawn.clamp(-1, 1), true) / 4).log10())
 
 
 def run(
@@ -157,12 +196,14 @@ def run(
     out: Path,
     minutes: float,
     resume: bool,
+    decoder_only: bool = False,
     seed: int = 0,
     on_report: Callable[[Report], None] = lambda _: None,
 ) -> Path:
     """Train for a number of minutes (those of earlier runs included); return the checkpoint, out/video_vae.safetensors.
 
-    With `resume`, a state found in `out` goes on, and a checkpoint without a state keeps its projection.
+    With `resume`, a state found in `out` goes on, and a checkpoint without a state keeps its weights. With `decoder_only` the
+    latents stay as they are, for a transformer that has learned them.
     """
     torch.manual_seed(seed)
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
@@ -172,8 +213,10 @@ def run(
         fit_projection(vae)
         out.mkdir(parents=True, exist_ok=True)
         vae.save(checkpoint)
-    optimizer = AdamW(vae.decoder.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=1e-3)
-    models, optimizers = {"decoder": vae.decoder}, {"adamw": optimizer}
+    vae.encoder.requires_grad_(requires_grad=not decoder_only)
+    trained = [parameter for parameter in vae.parameters() if parameter.requires_grad]
+    optimizer = AdamW(trained, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=1e-3)
+    models, optimizers = {"encoder": vae.encoder, "decoder": vae.decoder}, {"adamw": optimizer}
     numbers: dict[str, int | float] = {"step": 0, "minutes": 0.0}
     if resume and state.exists():
         numbers = load_state(state, models=models, optimizers=optimizers)
@@ -184,25 +227,20 @@ def run(
         vae.save(checkpoint)
 
     started = saved = time.monotonic()
-    tally: list[tuple[float, float, float]] = []
-    with DrawnPool(_make, key=_shape, capacity=240, passes=2.0, first_seed=step * BATCH + 1) as pool:
+    losses: list[Tensor] = []
+    with DrawnPool(make_squares, key=_shape, capacity=1200, passes=4.0, first_seed=step * BATCH + 1) as pool:
         while (spent := before + (time.monotonic() - started) / 60) < minutes:
             scale = min(1, (step + 1) / WARMUP_STEPS) * max(0.02, 1 - spent / minutes) ** 0.5
             optimizer.param_groups[0]["lr"] = LEARNING_RATE * scale
-            tally.append(train_step(vae, optimizer, pool.batch(BATCH, rng), generator))
+            loss, drawn, true = train_step(vae, optimizer, pool.batch(BATCH, rng), generator)
+            losses.append(loss)
             step += 1
             if step % REPORT_EVERY == 0:
-                loss, error, bare = np.mean(tally, axis=0)
-                on_report(
-                    Report(
-                        step,
-                        spent,
-                        float(loss),
-                        float(-10 * np.log10(error / 4)),
-                        float(10 * np.log10(bare / error)),
-                    )
-                )
-                tally = []
+                small = shrink(true)
+                psnr = psnr_db(shrink(drawn), small)
+                gain = psnr - psnr_db(vae.bare(small), small)
+                on_report(Report(step, spent, float(torch.stack(losses).mean()), psnr, gain))
+                losses = []
             if time.monotonic() - saved > SAVE_EVERY_S:
                 save(spent)
                 saved = time.monotonic()
