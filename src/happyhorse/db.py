@@ -166,6 +166,9 @@ keys = sa.Table(
     sa.Column("spend_limit_micros", sa.BigInteger),
     sa.Column("created_at", _Time, nullable=False),
     sa.Column("revoked_at", _Time),
+    sa.Column("daily_spend_limit_micros", sa.BigInteger),
+    sa.Column("concurrent_jobs", sa.Integer),
+    sa.Column("full_at", _Time),  # when the bucket of its rate limit is full again
 )
 
 workers = sa.Table(

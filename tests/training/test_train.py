@@ -11,12 +11,13 @@ from happyhorse.model.pack import Latents, Phonemes
 from happyhorse.training import train
 from happyhorse.training.clips import FACE_WEIGHT, MOUTH_WEIGHT, Batch, Clip, collate, face_weight
 
-WEIGHTS = train.Weights(torch.ones(64), torch.ones(64))
+CHANNELS = PRESETS["nano"].latent_channels
+WEIGHTS = train.Weights(torch.ones(CHANNELS), torch.ones(64))
 
 
 def batch(frames=3, size=4):
     torch.manual_seed(0)
-    clean = Latents(torch.randn(size, 64, frames, 4, 4), torch.randn(size, 4 * (frames - 1) + 1, 64))
+    clean = Latents(torch.randn(size, CHANNELS, frames, 4, 4), torch.randn(size, 4 * (frames - 1) + 1, 64))
     phonemes = Phonemes(torch.zeros(size, 2, dtype=torch.long), torch.zeros(size, 2), torch.zeros(size, 2))
     return Batch(clean, torch.ones(size, frames, 4, 4), torch.randn(size, 16, 256), phonemes)
 

@@ -97,11 +97,18 @@ def nano(
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the layers first; needs g++.")] = False,
     threads: _Threads = 1,
 ) -> None:
-    """Train the transformer on the three parts before it."""
+    """Train the transformer on the three parts before it; live.html in the run's folder shows how it goes."""
     from happyhorse.training.clips import Codecs
-    from happyhorse.training.train import run
+    from happyhorse.training.page import LivePage
+    from happyhorse.training.train import Report, Trainer, run
 
     _threads(threads)
+    page = LivePage(out / "live.html", minutes=minutes)
+
+    def on_report(report: Report, trainer: Trainer) -> None:
+        _say(report.line())
+        page.add(report, trainer)
+
     codecs = Codecs(out / "video_vae.safetensors", out / "audio_vae.safetensors", out / "text.safetensors")
     print(
         run(
@@ -111,7 +118,7 @@ def nano(
             resume=resume,
             wide_only=wide_only,
             compiled=compiled,
-            on_report=lambda report, _: _say(report.line()),
+            on_report=on_report,
         )
     )
 

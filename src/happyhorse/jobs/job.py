@@ -113,4 +113,3 @@ class NewJob:
     priority: int = 0
     retry_of: str | None = None
     webhook: Mapping[str, object] | None = None
-    spend_limit_micros: int | None = None

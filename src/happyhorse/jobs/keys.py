@@ -13,13 +13,13 @@ from typing import Literal, get_args
 import sqlalchemy as sa
 
 from happyhorse.db import Database, keys, new_id
-from happyhorse.errors import InvalidRequest, NotFound
+from happyhorse.errors import InvalidRequest, LimitExceeded, NotFound
+from happyhorse.jobs.limits import MICROS, take_turn
 
 Scope = Literal["generate", "read", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 DEFAULT_SCOPES: tuple[Scope, ...] = ("generate", "read")
 PREFIX = "hh_"
-MICROS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Key:
     spend_limit_micros: int | None
     created_at: float
     revoked_at: float | None
+    daily_spend_limit_micros: int | None
+    concurrent_jobs: int | None
 
 
 class KeyStore:
@@ -47,6 +49,8 @@ class KeyStore:
         scopes: Iterable[str] = DEFAULT_SCOPES,
         requests_per_minute: int | None = None,
         spend_limit_usd: float | None = None,
+        daily_spend_limit_usd: float | None = None,
+        concurrent_jobs: int | None = None,
     ) -> tuple[Key, str]:
         """Make a key; the secret is returned here and never again. Raises: InvalidRequest."""
         wanted = tuple(dict.fromkeys(scopes))
@@ -66,7 +70,9 @@ class KeyStore:
             "prefix": secret[:8],
             "scopes": list(wanted),
             "requests_per_minute": requests_per_minute,
-            "spend_limit_micros": None if spend_limit_usd is None else round(spend_limit_usd * MICROS),
+            "spend_limit_micros": _micros(spend_limit_usd),
+            "daily_spend_limit_micros": _micros(daily_spend_limit_usd),
+            "concurrent_jobs": concurrent_jobs,
             "created_at": time.time(),
         }
         with self.database.write() as connection:
@@ -81,6 +87,16 @@ class KeyStore:
         if row is None or not hmac.compare_digest(row.hash, digest) or row.revoked_at is not None:
             return None
         return _key(row)
+
+    def count(self, key: Key) -> None:
+        """Count a request against the key's rate limit. Raises: LimitExceeded with the time to wait."""
+        if key.requests_per_minute is None:
+            return
+        with self.database.write(durable=False) as connection:
+            wait_s = take_turn(connection, key.id, key.requests_per_minute)
+        if wait_s:
+            text = f"this key may make {key.requests_per_minute} requests a minute; try again in {wait_s:.0f} s"
+            raise LimitExceeded(text, retry_after_s=wait_s)
 
     def list(self) -> Sequence[Key]:
         with self.database.read() as connection:
@@ -102,6 +118,10 @@ class KeyStore:
         return _key(row)
 
 
+def _micros(usd: float | None) -> int | None:
+    return None if usd is None else round(usd * MICROS)
+
+
 def _hash(secret: str) -> str:
     # 256 random bits need no slow hash: there is nothing to guess.
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
@@ -109,5 +129,5 @@ def _hash(secret: str) -> str:
 
 def _key(row: sa.Row[tuple[object, ...]]) -> Key:
     fields = dict(row._mapping)
-    del fields["hash"]
+    del fields["hash"], fields["full_at"]
     return Key(**{**fields, "scopes": tuple(fields["scopes"])})

@@ -18,15 +18,14 @@ from sqlalchemy.exc import IntegrityError
 
 from happyhorse.db import Database, events, files, jobs, ledger, new_id
 from happyhorse.engines.base import Progress
-from happyhorse.errors import Conflict, LimitExceeded, NotFound
+from happyhorse.errors import Conflict, NotFound
 from happyhorse.jobs.deliveries import announce, announce_progress, forget_told
 from happyhorse.jobs.job import TERMINAL, Event, Job, JobError, NewJob, Status, sources
+from happyhorse.jobs.limits import LIVE, MICROS, check_spend, free_places
 from happyhorse.jobs.webhooks import EventName
 
-MICROS = 1_000_000
 MAX_PAGE = 100
 _TERMINAL_VALUES = tuple(status.value for status in TERMINAL)
-_LIVE_VALUES = tuple(status.value for status in Status if status not in TERMINAL)
 
 Enqueue = Callable[[sa.Connection, Job], None]
 
@@ -71,12 +70,11 @@ class JobStore:
 
         Raises: Conflict when the key was used for another request; LimitExceeded when the owner's spend limit is reached.
         """
-        row = {name: value for name, value in asdict(new).items() if name != "spend_limit_micros"}
-        row |= {"id": new_id(), "status": Status.QUEUED.value, "num_events": 1, "created_at": time.time()}
+        own = {"id": new_id(), "status": Status.QUEUED.value, "num_events": 1, "created_at": time.time()}
         try:
             with self.database.write() as connection:
-                _check_spend(connection, new)
-                stored = connection.execute(sa.insert(jobs).values(row).returning(jobs)).one()
+                check_spend(connection, new.owner, new.price_micros)
+                stored = connection.execute(sa.insert(jobs).values(asdict(new) | own).returning(jobs)).one()
                 job = _job(stored)
                 _add_event(connection, job, "queued", {})
                 enqueue(connection, job)
@@ -111,7 +109,9 @@ class JobStore:
     # -- the worker's side -----------------------------------------------------------------------------------------------
 
     def begin(self, job_id: str, worker: str) -> Job | None:
-        """Start the next attempt. None when there is nothing to do: the job is over, canceled or gone."""
+        """Start the next attempt. None when there is nothing to do: the job is over, canceled or gone, or it must wait
+        because its key has as many running as it may (`turns` queues it again).
+        """
         now = time.time()
         begun = {
             "status": Status.RUNNING.value,
@@ -121,6 +121,8 @@ class JobStore:
             "num_events": jobs.c.num_events + 1,
         }
         with self.database.write() as connection:
+            if _must_wait(connection, job_id):
+                return None
             job = _change(connection, job_id, begun, to=Status.RUNNING)
             if job is not None:
                 _add_event(connection, job, "running", {"attempt": job.attempt})
@@ -315,10 +317,22 @@ class JobStore:
     def live(self, *, older_than_s: float = 0.0, limit: int = 500) -> Sequence[Job]:
         """Jobs that are not over, oldest first."""
         query = sa.select(jobs).where(
-            jobs.c.status.in_(_LIVE_VALUES), jobs.c.created_at <= time.time() - older_than_s
+            jobs.c.status.in_(LIVE), jobs.c.created_at <= time.time() - older_than_s
         )
         with self.database.read() as connection:
             return [_job(row) for row in connection.execute(query.order_by(jobs.c.created_at).limit(limit))]
+
+    def waiting(self, owner: str, *, limit: int = 500) -> Sequence[Job]:
+        """Jobs of one owner that have not begun, in the order in which they should."""
+        query = sa.select(jobs).where(jobs.c.owner == owner, jobs.c.status == Status.QUEUED.value)
+        query = query.order_by(jobs.c.priority.desc(), jobs.c.id).limit(limit)
+        with self.database.read() as connection:
+            return [_job(row) for row in connection.execute(query)]
+
+    def free_places(self, owner: str) -> int | None:
+        """How many more jobs of this owner may begin now; None without a limit."""
+        with self.database.write(durable=False) as connection:
+            return free_places(connection, owner)
 
     def counts(self) -> Mapping[str, int]:
         """Jobs by status."""
@@ -387,6 +401,13 @@ def _change(
     return _update(connection, job_id, values, *conditions)
 
 
+def _must_wait(connection: sa.Connection, job_id: str) -> bool:
+    """Whether the job would be one too many of its key's to run at once. One that runs already goes on."""
+    query = sa.select(jobs.c.owner).where(jobs.c.id == job_id, jobs.c.status == Status.QUEUED.value)
+    owner = connection.execute(query).scalar()
+    return owner is not None and free_places(connection, owner) == 0
+
+
 def _update(
     connection: sa.Connection, job_id: str, values: Mapping[str, object], *where: sa.ColumnElement[bool]
 ) -> Job | None:
@@ -425,30 +446,6 @@ def _charge(connection: sa.Connection, job: Job) -> None:
         "at": time.time(),
     }
     connection.execute(sa.insert(ledger).values(line))
-
-
-def _check_spend(connection: sa.Connection, new: NewJob) -> None:
-    """What is charged plus what is on its way plus this one must stay within the owner's limit."""
-    limit = new.spend_limit_micros
-    if limit is None:
-        return
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext(:owner))"), {"owner": new.owner})
-    charged = connection.execute(
-        sa.select(sa.func.sum(ledger.c.micros)).where(ledger.c.owner == new.owner)
-    ).scalar()
-    coming = connection.execute(
-        sa.select(sa.func.sum(jobs.c.price_micros)).where(
-            jobs.c.owner == new.owner, jobs.c.status.in_(_LIVE_VALUES)
-        )
-    ).scalar()
-    total = int(charged or 0) + int(coming or 0)
-    if total + new.price_micros > limit:
-        text = (
-            f"this job costs {new.price_micros / MICROS:.3f} USD; {total / MICROS:.3f} of the key's limit of "
-            f"{limit / MICROS:.3f} USD are spent or on their way"
-        )
-        raise LimitExceeded(text)
 
 
 def _job(row: sa.Row[tuple[object, ...]]) -> Job:

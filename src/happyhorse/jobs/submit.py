@@ -19,7 +19,8 @@ from happyhorse.jobs.files import UploadStore, media_info
 from happyhorse.jobs.job import Job, NewJob, Status
 from happyhorse.jobs.outbound import Outbound
 from happyhorse.jobs.queue import JobQueue
-from happyhorse.jobs.store import MICROS, JobStore
+from happyhorse.jobs.limits import MICROS
+from happyhorse.jobs.store import JobStore
 from happyhorse.jobs.webhooks import Target, check_target
 from happyhorse.request import GenerationRequest, MediaRef, parse_request
 from happyhorse.shapes import MediaInfo
@@ -29,10 +30,9 @@ MAX_IDEMPOTENCY_KEY = 255
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: the key's id, or LOCAL in single-user mode, and what may still be spent."""
+    """Who asks: the key's id, or LOCAL in single-user mode."""
 
     owner: str
-    spend_limit_micros: int | None = None
 
 
 LOCAL = Caller("local")
@@ -94,7 +94,6 @@ class Submitter:
             idempotency_key=idempotency_key,
             priority=priority,
             webhook=None if webhook is None else webhook.to_dict(),
-            spend_limit_micros=caller.spend_limit_micros,
         )
         return self.store.create(new, self.queue.put)
 
@@ -120,7 +119,6 @@ class Submitter:
             priority=job.priority,
             retry_of=job.id,
             webhook=job.webhook,
-            spend_limit_micros=caller.spend_limit_micros,
         )
         return self.store.create(new, self.queue.put)
 

@@ -1,0 +1,159 @@
+"""A page that shows how a run goes: losses by kind of sample, what the network draws now beside what is true, time left.
+
+One HTML file with its pictures inside, written anew at each report, so a browser needs only to reload.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import skia
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from happyhorse.model.pack import Latents, Phonemes, pack
+from happyhorse.model.sampler import Velocity, denoise
+from happyhorse.model.video_vae import VideoVae
+from happyhorse.training.clips import Clip, make_clips
+from happyhorse.training.train import KINDS, SAMPLER, WIDE, Report, Trainer
+
+SAMPLE_SEEDS = (2_500_000_000, 2_500_000_003, 2_500_000_004)
+"""Scenes that no run is trained on."""
+SAMPLE_EVERY_MIN = 10.0
+FRAMES_SHOWN = 6
+_WIDTH, _HEIGHT = 420, 120
+_COLOURS = {"picture": "#3b82f6", "voice": "#f59e0b", "short": "#10b981", "long": "#ef4444"}
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: #1e293b }
+svg { background: #f8fafc; border-radius: 8px } figure { margin: 1.2rem 0 } img { width: 100%; border-radius: 8px }
+figcaption { color: #64748b } .charts { display: flex; flex-wrap: wrap; gap: 1rem }
+"""
+
+
+class LivePage:
+    """Keeps what a run has reported and rewrites `path`; `minutes` is when the run ends."""
+
+    def __init__(self, path: Path, *, minutes: float) -> None:
+        self.path = path
+        self.minutes = minutes
+        self.reports: list[Report] = []
+        self.samples: list[tuple[float, bytes]] = []
+        self._clips: list[Clip] = []
+
+    def add(self, report: Report, trainer: Trainer) -> None:
+        """Take a report in, draw samples when it is time, write the page."""
+        self.reports.append(report)
+        if not self.samples or report.minutes - self.samples[-1][0] >= SAMPLE_EVERY_MIN:
+            self._clips = self._clips or _samples(trainer)
+            self.samples.append((report.minutes, as_png(draw_samples(trainer, self._clips))))
+        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(self.render(), encoding="utf-8")
+        temporary.replace(self.path)
+
+    def render(self) -> str:
+        """Return the page."""
+        last = self.reports[-1]
+        charts = "".join(
+            f"<figure>{chart(self.reports, name)}<figcaption>{title}</figcaption></figure>"
+            for name, title in (
+                ("video_loss", "Velocity error, picture"),
+                ("audio_loss", "Velocity error, sound"),
+            )
+        )
+        figures = "".join(
+            f'<figure><img alt="samples" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+            f"<figcaption>Minute {minutes:.0f}: for each prompt, drawn by the world above, by the network below.</figcaption></figure>"
+            for minutes, png in reversed(self.samples)
+        )
+        left = max(0.0, self.minutes - last.minutes)
+        return (
+            f"<!doctype html><html lang=en><meta charset=utf-8><title>nano, step {last.step}</title><style>{_STYLE}</style>"
+            f"<h1>nano, step {last.step}</h1><p>{html.escape(last.line())}</p><p>{left:.0f} minutes left.</p>"
+            f"<div class=charts>{charts}</div>{figures}</html>"
+        )
+
+
+def chart(reports: list[Report], name: str) -> str:
+    """Return the losses of one modality over the minutes as an SVG, a line for each kind of sample."""
+    kinds = sorted({kind for report in reports for kind in getattr(report, name)})
+    points = {
+        kind: [(r.minutes, getattr(r, name)[kind]) for r in reports if kind in getattr(r, name)]
+        for kind in kinds
+    }
+    values = [value for line in points.values() for _, value in line] or [1.0]
+    low, high = min(values), max(values)
+    start, end = reports[0].minutes, max(reports[-1].minutes, reports[0].minutes + 0.1)
+
+    def place(minutes: float, value: float) -> str:
+        across = _WIDTH * (minutes - start) / (end - start)
+        return f"{across:.1f},{6 + (_HEIGHT - 12) * (high - value) / max(high - low, 1e-9):.1f}"
+
+    lines = "".join(
+        f'<polyline fill="none" stroke-width="1.5" stroke="{_COLOURS.get(kind, "#64748b")}" '
+        f'points="{" ".join(place(*point) for point in line)}"><title>{kind}</title></polyline>'
+        for kind, line in points.items()
+    )
+    names = "".join(
+        f'<text x="{_WIDTH - 60}" y="{18 + 15 * i}" fill="{_COLOURS.get(kind, "#64748b")}" font-size="12">{kind}</text>'
+        for i, kind in enumerate(kinds)
+    )
+    bounds = f'<text x="4" y="16" font-size="11">{high:.3f}</text><text x="4" y="{_HEIGHT - 4}" font-size="11">{low:.3f}</text>'
+    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}">{lines}{names}{bounds}</svg>'
+
+
+def _samples(trainer: Trainer) -> list[Clip]:
+    kind = replace(KINDS["short"], sizes=(WIDE,))
+    return [
+        clip
+        for seed in SAMPLE_SEEDS
+        for clip in make_clips(range(seed, seed + 1), kind=kind, codecs=trainer.codecs)
+    ]
+
+
+@torch.inference_mode()
+def draw_samples(trainer: Trainer, clips: list[Clip]) -> NDArray[np.uint8]:
+    """Return one picture: two rows for each clip, true and generated by the averaged network, some frames of each."""
+    vae = VideoVae.load(trainer.codecs.video)
+    rows = []
+    for number, clip in enumerate(clips):
+        true = torch.from_numpy(clip.video).float()[None]
+        made = _generate(trainer, clip, torch.Generator().manual_seed(number)).video
+        rows += [_strip(vae.decode(latent)[0]) for latent in (true, made)]
+    return np.concatenate(rows)
+
+
+def _generate(trainer: Trainer, clip: Clip, generator: torch.Generator) -> Latents:
+    ids, starts, durations = torch.from_numpy(clip.phonemes)[:, None]
+    phonemes = Phonemes(ids.long(), starts, durations)
+
+    def velocity_for(text: Tensor) -> Velocity:
+        return lambda now: trainer.ema(
+            pack(trainer.ema.config, video=now.video, audio=now.audio, text=text, phonemes=phonemes)
+        )
+
+    noise = Latents(*(torch.randn(1, *x.shape, generator=generator) for x in (clip.video, clip.audio)))
+    return denoise(
+        velocity_for(torch.from_numpy(clip.text[0]).float()[None]),
+        noise,
+        settings=SAMPLER,
+        unconditional=velocity_for(trainer.null_text[None]) if SAMPLER.guidance else None,
+    )
+
+
+def _strip(frames: Tensor) -> NDArray[np.uint8]:
+    chosen = frames[:, torch.linspace(0, frames.shape[1] - 1, FRAMES_SHOWN).long()]
+    pixels = ((chosen.clamp(-1, 1) + 1) * 127.5).round().byte()
+    return pixels.permute(2, 1, 3, 0).flatten(1, 2).numpy()
+
+
+def as_png(picture: NDArray[np.uint8]) -> bytes:
+    """Encode (h, w, 3) bytes."""
+    opaque = np.concatenate([picture, np.full((*picture.shape[:2], 1), 255, np.uint8)], axis=2)
+    image = skia.Image.fromarray(opaque, colorType=skia.kRGBA_8888_ColorType)
+    return bytes(image.encodeToData())
