@@ -47,6 +47,7 @@ MAY_IMPORT = {
     "engines": ("errors", "shapes", "request", "speech", "language", "prompt", "model.config"),
     "engines.run": ("errors", "shapes", "request", "engines", "media"),
     "engines.testcard": ("errors", "shapes", "request", "speech", "language", "prompt", "engines", "media"),
+    "engines.hosted": ("errors", "shapes", "request", "engines", "media"),
     "engines.magihuman": ("errors", "shapes", "request", "engines", "media", "model"),
     "engines.magihuman_load": ("errors", "engines", "hub", "model"),
     "engines.local": (
@@ -99,6 +100,7 @@ LIGHT = {
     "happyhorse.media.read": (*TORCH, "pydantic"),
     "happyhorse.engines.plan": (*TORCH, "av", "PIL"),
     "happyhorse.engines.testcard": TORCH,
+    "happyhorse.engines.hosted": TORCH,
     "happyhorse.hub.adopt": (*TORCH, "huggingface_hub"),
     "happyhorse.hub.pull": TORCH,
     "happyhorse.provenance.sign": (*TORCH, "fastapi", "c2pa", "cryptography"),

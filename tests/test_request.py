@@ -169,6 +169,7 @@ def requests(draw):
             "language": st.sampled_from(LANGUAGES),
             "watermark": st.booleans(),
             "draft": st.booleans(),
+            "fit": st.booleans(),
             "negative_prompt": words,
             "metadata": st.dictionaries(words, words, max_size=3),
             "parent": words,

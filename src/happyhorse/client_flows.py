@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any, TypedDict, TypeVar, cast
 from urllib.parse import quote
 
-from happyhorse.errors import Canceled, HappyHorseError, InvalidRequest
+from happyhorse.errors import Canceled, HappyHorseError, InvalidRequest, LimitExceeded
 
 T = TypeVar("T")
 File = str | Path
 """A local file (uploaded first), the id of an upload, or a data URL."""
 
 TERMINAL = ("succeeded", "failed", "canceled")
-_RETRY_STATUS = (429, 502, 503, 504)
+_RETRY_STATUS = (502, 503, 504)
+_MAX_WAIT_S = 60.0
 TRIES = 5
 FIRST_PAUSE_S, _MAX_PAUSE_S = 0.2, 2.0
 _MEDIA = ("image", "video", "voice")
@@ -56,6 +57,7 @@ class Fields(TypedDict, total=False):
     audio: str
     engine: str
     draft: bool
+    fit: bool
     negative_prompt: str
     metadata: Mapping[str, str]
     parent: str
@@ -157,11 +159,18 @@ def ask(call: Call) -> Flow[Answer]:
             assert answer is not None
             if answer.status < 400:
                 return answer
-            if last or answer.status not in _RETRY_STATUS:
+            if last or not _may_help(answer):
                 raise error_of(answer)
-            pause = min(answer.retry_after_s or FIRST_PAUSE_S * 2**attempt, 30.0)
+            pause = min(answer.retry_after_s or FIRST_PAUSE_S * 2**attempt, _MAX_WAIT_S)
         yield Pause(pause)
     raise AssertionError
+
+
+def _may_help(answer: Answer) -> bool:
+    """Whether to ask again; a limit that no short wait lifts is the caller's business."""
+    if answer.status == LimitExceeded.status:
+        return answer.retry_after_s is not None and answer.retry_after_s <= _MAX_WAIT_S
+    return answer.status in _RETRY_STATUS
 
 
 def error_of(answer: Answer) -> HappyHorseError:
@@ -170,6 +179,8 @@ def error_of(answer: Answer) -> HappyHorseError:
         facts = answer.facts()
     if "code" not in facts:
         return _made("error", answer.status, f"the server answered {answer.status}")
+    if facts["code"] == LimitExceeded.code:
+        return LimitExceeded(facts["detail"], retry_after_s=answer.retry_after_s)
     return _made(facts["code"], answer.status, facts["detail"], facts.get("field"))
 
 

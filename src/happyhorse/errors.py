@@ -14,7 +14,12 @@
     └── EngineError       500
         ├── WeightsMissing 503
         ├── OutOfMemory    503
-        └── DiskFull       507
+        ├── DiskFull       507
+        └── RemoteError    502  the server that a clip was forwarded to failed
+            ├── RemoteUnauthorized 502  it does not take our key
+            ├── RemoteRefused      422  it does not take the request
+            ├── RemoteUnreachable  503
+            └── RemoteTimeout      504
 
 Every error has a stable `code`, one clear sentence (what was wrong, the value seen, what is allowed) and says whether a
 retry can help. Domain code raises these; the command line and the HTTP layer each map them in one place.
@@ -30,7 +35,7 @@ class HappyHorseError(Exception):
 
     code: ClassVar[str] = "error"
     status: ClassVar[int] = 500
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
         self.message = message or (self.__doc__ or "").splitlines()[0]
@@ -90,13 +95,13 @@ class LimitExceeded(HappyHorseError):
 
     code = "limit_exceeded"
     status = 429
-    retryable = True
 
     def __init__(
         self, message: str | None = None, *, field: str | None = None, retry_after_s: float | None = None
     ) -> None:
         super().__init__(message, field=field)
         self.retry_after_s = retry_after_s
+        self.retryable = retry_after_s is not None  # time does not lift a limit in all
 
 
 class Canceled(HappyHorseError):
@@ -140,4 +145,40 @@ class DiskFull(EngineError):
 
     code = "disk_full"
     status = 507
+    retryable = True
+
+
+class RemoteError(EngineError):
+    """The server that the clip was forwarded to failed."""
+
+    code = "remote_error"
+    status = 502
+
+
+class RemoteUnauthorized(RemoteError):
+    """The server that the clip was forwarded to does not take the key."""
+
+    code = "remote_unauthorized"
+
+
+class RemoteRefused(RemoteError):
+    """The server that the clip was forwarded to does not take the request."""
+
+    code = "remote_refused"
+    status = 422
+
+
+class RemoteUnreachable(RemoteError):
+    """The server that the clip was forwarded to cannot be reached."""
+
+    code = "remote_unreachable"
+    status = 503
+    retryable = True
+
+
+class RemoteTimeout(RemoteError):
+    """The server that the clip was forwarded to took too long."""
+
+    code = "remote_timeout"
+    status = 504
     retryable = True

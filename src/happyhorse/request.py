@@ -84,6 +84,7 @@ _ALLOWED: dict[str, str] = {
     "audio": "auto, retain (also called origin) or remove",
     "engine": "the name of an engine, such as nano or testcard",
     "draft": "true or false",
+    "fit": "true or false",
     "negative_prompt": "text",
     "metadata": f"at most {MAX_METADATA} pairs of text, each text at most {MAX_METADATA_CHARS} characters",
     "parent": "the id of a job",
@@ -267,6 +268,7 @@ class GenerationRequest(BaseModel):
     audio: Annotated[AudioSetting | None, BeforeValidator(_audio)] = None
     engine: str = "nano"
     draft: StrictBool = False
+    fit: StrictBool = False
     negative_prompt: _Text | None = None
     metadata: Annotated[dict[str, str], BeforeValidator(_metadata)] = {}
     parent: _Text | None = None

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from happyhorse.errors import InvalidRequest
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """Whom the engine `hosted` forwards to."""
+
+    dialect: str = "dashscope"
+    """HAPPYHORSE_HOSTED_DIALECT: dashscope or replicate."""
+    url: str | None = None
+    """HAPPYHORSE_HOSTED_URL: the base URL, as SDKs of that service take it; the service's own when not given."""
+    key: str | None = field(default=None, repr=False)
+    """HAPPYHORSE_HOSTED_KEY: the user's own key there. Only workers need it."""
+    prices: Mapping[str, float] = field(default_factory=dict)
+    """HAPPYHORSE_HOSTED_PRICES: USD per second by resolution, such as 720P=0.14,1080P=0.24; what is left out is at the default."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +56,7 @@ class Settings:
     """HAPPYHORSE_SERVER: where the commands that talk to a server find it."""
     api_key: str | None = None
     """HAPPYHORSE_API_KEY: the credential of those commands."""
+    hosted: Hosted = Hosted()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -63,6 +79,12 @@ class Settings:
             signer=Path(own).expanduser() if (own := text("SIGNER")) else None,
             server=text("SERVER") or cls.server,
             api_key=text("API_KEY"),
+            hosted=Hosted(
+                dialect=(text("HOSTED_DIALECT") or Hosted.dialect).lower(),
+                url=text("HOSTED_URL"),
+                key=_key(text("HOSTED_KEY")),
+                prices=_prices(text("HOSTED_PRICES")),
+            ),
         )
 
     def environment(self) -> dict[str, str]:
@@ -96,3 +118,23 @@ def _hours(value: str | None) -> float:
             f"HAPPYHORSE_RETENTION_HOURS must be a number of hours, 0 for ever; got '{value[:40]}'"
         )
     return hours
+
+
+def _key(value: str | None) -> str | None:
+    """The message does not quote it: it may be most of a real one."""
+    if value is not None and not (value.isascii() and value.isprintable() and " " not in value):
+        raise InvalidRequest("HAPPYHORSE_HOSTED_KEY must be one word of plain characters")
+    return value
+
+
+def _prices(value: str | None) -> dict[str, float]:
+    """Whether there are such resolutions is for the engine's catalog to say."""
+    found: dict[str, float] = {}
+    for entry in (value or "").split(","):
+        pair = re.fullmatch(r"\s*(\w{1,10})\s*=\s*([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*", entry, re.ASCII)
+        if pair is not None:
+            found[pair[1].upper()] = float(pair[2])
+        elif entry.strip():
+            allowed = "resolutions with USD per second, such as 720P=0.14,1080P=0.24"
+            raise InvalidRequest(f"HAPPYHORSE_HOSTED_PRICES must be {allowed}; got '{entry.strip()[:40]}'")
+    return found

@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 import sqlalchemy as sa
-from rig import SMALL, listening, submit, working
+from rig import SMALL, listening, open_service, submit, working
 
 from happyhorse.api.links import Links
 from happyhorse.db import keys
+from happyhorse.errors import LimitExceeded
 
 
 @pytest.fixture
@@ -113,11 +114,72 @@ def test_a_rate_limit_counts_submits_and_never_polls(service, url):
     assert {httpx.get(f"{url}/v1/generations", headers=bearer(secret)).status_code for _ in range(5)} == {200}
 
 
+def test_a_rate_limit_is_one_for_all_processes_and_lets_in_evenly_when_it_is_used_up(service, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = open_service(tmp_path / "other", service.database.url)
+    key, secret = service.keys.create("slow", requests_per_minute=2)
+    service.keys.count(key)
+    other.keys.count(key)
+    with pytest.raises(LimitExceeded, match="2 requests a minute; try again in (29|30) s"):
+        service.keys.count(key)
+    with service.database.write() as connection:
+        connection.execute(sa.update(keys).values(full_at=keys.c.full_at - 30))  # as half a minute later
+    other.keys.count(key)
+    with listening(service, single_user=False) as url:
+        answer = httpx.post(f"{url}/v1/plans", json=SMALL, headers=bearer(secret))
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.status_code, answer.json()["code"], answer.json()["retryable"]) == (
+        429,
+        "limit_exceeded",
+        True,
+    )
+    assert 25 <= int(answer.headers["retry-after"]) <= 30
+    other.close()
+
+
+# Each dialect's way to submit, and where its answer says why it did not.
+REFUSALS = [
+    ("/v1/videos", {"prompt": "A cat."}, lambda body: body["error"]["code"], "rate_limit_exceeded"),
+    ("/alibaba/happy-horse/text-to-video", {"prompt": "A cat."}, lambda body: body["detail"], "requests a minute"),
+    ("/v1/models/alibaba/happyhorse-1.1/predictions", {"input": {"prompt": "A cat."}}, lambda body: body["detail"], "minute"),
+    ("/api/v1/videos", {"model": "alibaba/happyhorse-1.1", "prompt": "A cat."}, lambda body: body["error"]["message"], "minute"),
+    ("/api/v1/services/aigc/video-generation/video-synthesis", {}, lambda body: body["code"], "Throttling"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "body", "said", "words"), REFUSALS)
+def test_every_dialect_tells_a_caller_that_is_too_fast_in_its_own_form(service, url, path, body, said, words):
+    key, secret = service.keys.create("slow", requests_per_minute=1)
+    service.keys.count(key)
+    headers = {**bearer(secret), "X-DashScope-Async": "enable"}
+    answer = httpx.post(f"{url}{path}", json=body, headers=headers)
+    assert answer.status_code == 429, answer.text
+    assert words in str(said(answer.json()))
+    assert 55 <= int(answer.headers["retry-after"]) <= 60
+
+
 def test_a_spend_limit_stops_submits(service, url):
     _, secret = service.keys.create("poor", spend_limit_usd=0.3)
     assert httpx.post(f"{url}/v1/generations", json=SMALL, headers=bearer(secret)).status_code == 202
     answer = httpx.post(f"{url}/v1/generations", json=SMALL, headers=bearer(secret))
     assert (answer.status_code, answer.json()["code"]) == (429, "limit_exceeded")
+    assert "0.300 USD leaves 0.027: 0.000 are spent, 0.273 on their way" in answer.json()["detail"]
+    assert "retry-after" not in answer.headers
+    assert not answer.json()["retryable"]
+
+
+def test_the_limits_of_a_key_are_shown(service, url):
+    _, admin = service.keys.create("admin", scopes=["admin"])
+    limits = {
+        "requests_per_minute": 5,
+        "spend_limit_usd": 9.5,
+        "daily_spend_limit_usd": 1.0,
+        "concurrent_jobs": 2,
+    }
+    made = httpx.post(f"{url}/v1/keys", json={"name": "ci", **limits}, headers=bearer(admin)).json()
+    assert {name: made[name] for name in limits} == limits
+    wrong = httpx.post(f"{url}/v1/keys", json={"name": "ci", "concurrent_jobs": 0}, headers=bearer(admin))
+    assert (wrong.status_code, wrong.json()["field"]) == (422, "concurrent_jobs")
 
 
 def test_a_result_link_needs_no_key_and_works_for_nothing_else(service, url, tmp_path):

@@ -300,6 +300,20 @@ def test_a_line_longer_than_the_clip_is_refused_with_the_seconds_it_needs():
     assert planned(TESTCARD, prompt=f'A baker says "{line}"', duration=3).engine == "testcard"
 
 
+def test_fit_makes_the_clip_as_long_as_its_lines_and_no_longer():
+    line = "Our little bakery has been in this street for more than ninety years, and the oven has never once gone cold."
+    asked = {"prompt": f'A baker says "{line}"', "duration": 3, "fit": True}
+    decided = planned(**asked)
+    needed = math.ceil(sum(spoken.seconds for spoken in decided.lines))
+    assert decided.num_frames == 25 * needed > 75
+    assert decided.price_usd == planned(**{**asked, "duration": needed}).price_usd
+    assert any(f"the clip lasts {needed} s" in note for note in decided.notes)
+    assert planned(**{**asked, "duration": needed + 2}).num_frames == 25 * (needed + 2)
+    assert planned(**{**asked, "no_audio": True}).num_frames == 75
+    with pytest.raises(InvalidRequest, match="shorten them or split the clip"):
+        planned(**{**asked, "prompt": f'A baker says "{line} {line} {line}"'})
+
+
 def test_a_language_the_engine_does_not_speak_is_refused_and_others_are_named():
     with pytest.raises(
         Unsupported,

@@ -13,7 +13,7 @@ from happyhorse.engines.base import Progress
 from happyhorse.errors import Conflict, InvalidRequest, LimitExceeded, NotFound
 from happyhorse.jobs.job import JobError, Status
 from happyhorse.jobs.store import Filter
-from happyhorse.jobs.submit import Caller
+from happyhorse.jobs.submit import LOCAL, Caller
 
 OUTPUT = {"sha256": "a" * 64, "thumbnail": "b" * 64}
 HALF = Progress("base", 4, 8, 0.5, 1.0)
@@ -156,7 +156,8 @@ def test_the_published_prices_are_charged(service):
 
 
 def test_a_spend_limit_counts_what_is_on_its_way_and_holds_under_concurrency(service):
-    caller = Caller("key-1", spend_limit_micros=3 * 273_000)
+    key, _ = service.keys.create("poor", spend_limit_usd=3 * 0.273)
+    caller = Caller(key.id)
     with ThreadPoolExecutor(8) as pool:
 
         def attempt(seed):
@@ -168,10 +169,59 @@ def test_a_spend_limit_counts_what_is_on_its_way_and_holds_under_concurrency(ser
         results = list(pool.map(attempt, range(12)))
     refused = [result for result in results if isinstance(result, LimitExceeded)]
     assert len(refused) == 9
-    assert "the key's limit of 0.819 USD" in refused[0].message
+    told = "this job costs 0.273 USD, and the key's limit of 0.819 USD leaves 0.000: 0.000 are spent, 0.819 on their way"
+    assert refused[0].message == told
+    assert not refused[0].retryable  # no time lifts it
 
 
-def test_another_owner_sees_nothing(service):
+def test_a_daily_spend_limit_is_lifted_at_midnight(service):
+    key, _ = service.keys.create("daily", daily_spend_limit_usd=0.3, spend_limit_usd=0.6)
+    job = submit(service, caller=Caller(key.id))
+    with pytest.raises(
+        LimitExceeded, match=r"limit of 0.300 USD a day \(UTC\) leaves 0.027: 0.000 are spent, 0.273 on"
+    ):
+        submit(service, caller=Caller(key.id))
+    service.store.begin(job.id, "w")
+    service.store.succeed(job.id, 1, OUTPUT)
+    with pytest.raises(LimitExceeded, match="0.273 are spent, 0.000 on their way") as caught:
+        submit(service, caller=Caller(key.id))
+    midnight = 86_400 - time.time() % 86_400
+    assert caught.value.retry_after_s == pytest.approx(midnight, abs=5)
+    assert caught.value.retryable
+    with service.database.write() as connection:
+        connection.execute(sa.update(ledger).values(at=ledger.c.at - 86_400))
+    second = submit(service, caller=Caller(key.id))
+    service.store.cancel(second.id, owner=None)
+    submit(service, caller=Caller(key.id))  # what was canceled counts nowhere
+
+
+def test_a_retry_counts_against_the_limit_of_the_jobs_own_key(service):
+    key, _ = service.keys.create("poor", spend_limit_usd=0.3)
+    first = submit(service, caller=Caller(key.id))
+    service.store.cancel(first.id, owner=None)
+    submit(service, caller=Caller(key.id))
+    with pytest.raises(LimitExceeded):
+        service.submitter.retry(first.id, caller=LOCAL)
+
+
+def test_no_more_jobs_of_a_key_begin_than_it_may_run_at_once(service):
+    key, _ = service.keys.create("two", concurrent_jobs=2)
+    mine = [submit(service, seed=seed, caller=Caller(key.id)) for seed in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        begun = [job for job in pool.map(lambda job: service.store.begin(job.id, "w"), mine) if job]
+    assert len(begun) == 2
+    assert service.store.free_places(key.id) == 0
+    assert (
+        service.store.begin(begun[0].id, "next").attempt == 2
+    )  # what runs is not held up when its worker dies
+    assert service.store.begin(submit(service).id, "w").status is Status.RUNNING
+    service.store.cancel(begun[0].id, owner=None)
+    assert service.store.free_places(key.id) == 0  # its worker has not stopped yet
+    service.store.finish_cancel(begun[0].id)
+    assert service.store.free_places(key.id) == 1
+    waiting = service.store.waiting(key.id)
+    assert service.store.begin(waiting[0].id, "w").status is Status.RUNNING
+
     job = submit(service)
     for call in (service.store.get, service.store.cancel, service.store.delete):
         with pytest.raises(NotFound):

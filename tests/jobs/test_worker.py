@@ -7,8 +7,9 @@ import sqlalchemy as sa
 from rig import Command, is_alive, pipeline, plainly, submit, until
 
 from happyhorse.db import ledger
-from happyhorse.jobs.job import Status
+from happyhorse.jobs.job import JobError, Status
 from happyhorse.jobs.submit import Caller
+from happyhorse.jobs.turns import Turns
 from happyhorse.jobs.worker import Slot, Watch, WorkerRow, WorkerStore
 
 
@@ -49,6 +50,21 @@ def test_a_job_whose_workflow_is_gone_is_found_and_queued_again(service):
     assert service.queue.stranded([job]) == [job]
     service.queue.put_again(job)
     assert service.queue.stranded([job]) == []
+
+
+def test_a_job_that_waits_for_a_place_of_its_key_goes_back_into_the_queue_when_one_is_free(service):
+    turns = Turns(service.store, service.queue)
+    key, _ = service.keys.create("one", concurrent_jobs=1)
+    running, *waiting = [submit(service, priority=n, seed=n, caller=Caller(key.id)) for n in range(3)]
+    service.store.begin(running.id, "w")
+    for job in waiting:
+        assert service.store.begin(job.id, "w") is None
+    service.queue.client.delete_workflows([job.id for job in waiting])  # as those that are over
+    assert turns.mend([running, *waiting]) == []
+    assert service.queue.stranded(waiting) == waiting  # there is no place yet
+    service.store.fail(running.id, 1, JobError("engine_error", "no"))
+    turns.next_of(key.id)
+    assert service.queue.stranded(waiting) == waiting[:1]
 
 
 def test_retention_removes_bytes_that_nobody_needs_and_no_others(service, tmp_path):
@@ -134,6 +150,27 @@ def test_no_more_jobs_of_a_key_run_at_once_than_the_limit_says(service, tmp_path
 
     until(all_over, timeout_s=60)
     assert frozenset({"mine", "other"}) in together  # both workers worked
+    for process in processes:
+        process.stop()
+
+
+@pytest.mark.slow
+def test_what_waits_for_a_place_of_its_key_runs_when_one_is_free_the_higher_priority_first(service, tmp_path):
+    key, _ = service.keys.create("one", concurrent_jobs=1)
+    first = submit(service, caller=Caller(key.id))
+    processes = [worker(service, tmp_path, seconds=1, name=name) for name in ("first", "second")]
+    until(lambda: status(service, first) is Status.RUNNING)
+    later = [submit(service, seed=seed, priority=seed, caller=Caller(key.id)) for seed in range(3)]
+    jobs = (first, *later)
+
+    def all_over():
+        assert sum(status(service, job) is Status.RUNNING for job in jobs) <= 1
+        return all(status(service, job) is Status.SUCCEEDED for job in jobs)
+
+    began = time.monotonic()
+    until(all_over, timeout_s=60)
+    assert time.monotonic() - began < 25  # nobody waited for the reconciler
+    assert sorted(jobs, key=lambda job: started(service, job)) == [first, *reversed(later)]
     for process in processes:
         process.stop()
 

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.openapi.utils import get_openapi
 from prometheus_client import CollectorRegistry
 from starlette.routing import Route
 
@@ -35,6 +34,7 @@ from happyhorse.api.context import Context
 from happyhorse.api.feed import Feed
 from happyhorse.api.forms import forms
 from happyhorse.api.links import Links
+from happyhorse.api.openapi import document
 from happyhorse.jobs.dispatcher import Dispatcher
 from happyhorse.jobs.service import Service
 
@@ -85,7 +85,7 @@ def create_app(
     for prefix in ("", "/openai", "/replicate"):  # before the native routes at the same paths, which it calls
         app.include_router(shared.router, prefix=prefix)
     for router in (generations.router, webhooks.router, resources.router, prompts.router):
-        app.include_router(router, responses=dict(problems.RESPONSES))  # type: ignore[arg-type]
+        app.include_router(router)
     app.include_router(health.router)
     app.include_router(page.router)
     _add_dialects(app)
@@ -93,7 +93,7 @@ def create_app(
     if not single_user:  # a page of another site has no business with a server that asks for no key
         _allow_browsers(app)
     app.add_middleware(health.CountRequests, registry=registry)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
 
 
@@ -115,19 +115,3 @@ def _allow_browsers(app: FastAPI) -> None:
         allow_headers=["*"],  # each SDK sends its own; nothing here goes by cookies
         expose_headers=["Location", "Content-Range", "Accept-Ranges", "x-fal-request-id"],
     )
-
-
-def _openapi(app: FastAPI) -> dict[str, object]:
-    """The framework's document plus what it cannot see: the body that is read by hand, and the keys."""
-    if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
-        )
-        body = generations.BODY_SCHEMA.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas = document["components"]["schemas"]
-        schemas.update(body.pop("$defs", {}))
-        schemas["GenerationRequest"] = body
-        document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        document["security"] = [{"key": []}, {}]
-        app.openapi_schema = document
-    return app.openapi_schema

@@ -7,19 +7,14 @@ web page of another site. A wrong credential is always refused.
 from __future__ import annotations
 
 import ipaddress
-import threading
-import time
-from collections import deque
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from fastapi import Request
 
-from happyhorse.errors import Forbidden, LimitExceeded, Unauthenticated
+from happyhorse.errors import Forbidden, Unauthenticated
 from happyhorse.jobs.keys import SCOPES, KeyStore, Scope
 from happyhorse.jobs.submit import LOCAL, Caller
-
-_MINUTE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -37,11 +32,9 @@ class Identity:
 class Auth:
     def __init__(self, keys: KeyStore, *, single_user: bool) -> None:
         self.keys, self.single_user = keys, single_user
-        self._calls: dict[str, deque[float]] = {}
-        self._lock = threading.Lock()
 
     def identify(self, request: Request, scope: Scope) -> Identity:
-        """Raises: Unauthenticated, Forbidden, LimitExceeded (only for calls that start work)."""
+        """Raises: Unauthenticated, Forbidden, LimitExceeded (only for calls that need the scope `generate`)."""
         secret = _secret(request)
         if secret is None:
             if self.single_user and is_local(request):
@@ -52,21 +45,9 @@ class Auth:
             raise Unauthenticated("this key is not known or was revoked")
         if scope not in key.scopes and "admin" not in key.scopes:
             raise Forbidden(f"this key has no scope '{scope}'; it has {', '.join(key.scopes)}")
-        if scope == "generate" and key.requests_per_minute is not None:
-            self._count(key.id, key.requests_per_minute)
-        return Identity(Caller(key.id, key.spend_limit_micros), key.scopes)
-
-    def _count(self, key_id: str, limit: int) -> None:
-        now = time.monotonic()
-        with self._lock:
-            calls = self._calls.setdefault(key_id, deque())
-            while calls and now - calls[0] >= _MINUTE_S:
-                calls.popleft()
-            if len(calls) >= limit:
-                wait = _MINUTE_S - (now - calls[0])
-                text = f"this key may make {limit} requests a minute; try again in {wait:.0f} s"
-                raise LimitExceeded(text, retry_after_s=wait)
-            calls.append(now)
+        if scope == "generate":
+            self.keys.count(key)
+        return Identity(Caller(key.id), key.scopes)
 
 
 def _secret(request: Request) -> str | None:

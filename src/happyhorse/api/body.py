@@ -96,7 +96,7 @@ def _form_value(field: str, text: str) -> object:
             return json.loads(text)
         except ValueError as err:
             raise InvalidRequest(f"{field} is not JSON: {str(err)[:80]}", field=field) from err
-    if field in ("watermark", "no_audio", "draft"):
+    if field in ("watermark", "no_audio", "draft", "fit"):
         return _FLAGS.get(text.strip().lower(), text)
     return text
 

@@ -18,6 +18,7 @@ from happyhorse.api import views
 from happyhorse.api.auth import Identity
 from happyhorse.api.body import read_fields
 from happyhorse.api.context import Context, Here
+from happyhorse.api.problems import CONFLICT
 from happyhorse.errors import InvalidRequest, NotFound
 from happyhorse.jobs.job import Job, Status
 from happyhorse.jobs.keys import Scope
@@ -92,7 +93,13 @@ class GenerationBody(GenerationRequest):
 BODY_SCHEMA = GenerationBody
 
 
-@router.post("/v1/generations", status_code=202, response_model=views.Generation, openapi_extra=_BODY)
+@router.post(
+    "/v1/generations",
+    status_code=202,
+    response_model=views.Generation,
+    openapi_extra=_BODY,
+    responses=CONFLICT,
+)
 async def create(
     request: Request,
     here: Here,
@@ -160,14 +167,16 @@ def shown_plan(job_id: str, request: Request, here: Here) -> views.PlanView:
     return views.PlanView(plan=dict(job.plan), price_usd=price, digest=str(job.plan["digest"]))
 
 
-@router.post("/v1/generations/{job_id}/cancel", response_model=views.Generation)
+@router.post("/v1/generations/{job_id}/cancel", response_model=views.Generation, responses=CONFLICT)
 def cancel(job_id: str, request: Request, here: Here) -> views.Generation:
     """Stop it: at once while it waits, within one step while it runs. A canceled generation costs nothing."""
     who = here.auth.identify(request, "generate")
     return views.generation(here.service.store.cancel(job_id, owner=who.sees), request, here.links)
 
 
-@router.post("/v1/generations/{job_id}/retry", status_code=202, response_model=views.Generation)
+@router.post(
+    "/v1/generations/{job_id}/retry", status_code=202, response_model=views.Generation, responses=CONFLICT
+)
 def retry(job_id: str, request: Request, here: Here, response: Response) -> views.Generation:
     """Queue a failed or canceled one again, as a new generation with the same seed and inputs."""
     who = here.auth.identify(request, "generate")
@@ -176,7 +185,7 @@ def retry(job_id: str, request: Request, here: Here, response: Response) -> view
     return views.generation(job, request, here.links)
 
 
-@router.delete("/v1/generations/{job_id}", status_code=204)
+@router.delete("/v1/generations/{job_id}", status_code=204, responses=CONFLICT)
 def delete(job_id: str, request: Request, here: Here) -> None:
     """Forget one that is over, with its clip. What it cost stays in the ledger."""
     who = here.auth.identify(request, "generate")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -12,8 +14,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from happyhorse.errors import HappyHorseError, Unauthenticated
+from happyhorse.errors import HappyHorseError, LimitExceeded, Unauthenticated
 
+MEDIA_TYPE = "application/problem+json"
+CONFLICT: dict[int | str, dict[str, Any]] = {409: {}}
+"""For the routes that may answer so; `openapi` writes the words."""
 _log = logging.getLogger("happyhorse.api")
 
 
@@ -42,7 +47,14 @@ def problem(
         retryable=retryable,
     )
     headers = {"WWW-Authenticate": "Bearer"} if status == Unauthenticated.status else None
-    return JSONResponse(body.model_dump(), status, headers, "application/problem+json")
+    return JSONResponse(body.model_dump(), status, headers, MEDIA_TYPE)
+
+
+def retry_headers(err: HappyHorseError) -> Mapping[str, str]:
+    """When to come back, for a limit that time lifts."""
+    if isinstance(err, LimitExceeded) and err.retry_after_s is not None:
+        return {"Retry-After": str(max(math.ceil(err.retry_after_s), 1))}
+    return {}
 
 
 def install(app: FastAPI) -> None:
@@ -50,7 +62,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HappyHorseError)
     async def ours(_request: Request, err: HappyHorseError) -> JSONResponse:
-        return problem(err.status, err.code, err.message, field=err.field, retryable=err.retryable)
+        answer = problem(err.status, err.code, err.message, field=err.field, retryable=err.retryable)
+        answer.headers.update(retry_headers(err))
+        return answer
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, err: RequestValidationError) -> JSONResponse:
@@ -67,13 +81,3 @@ def install(app: FastAPI) -> None:
     async def unexpected(request: Request, err: Exception) -> JSONResponse:
         _log.error("%s %s failed", request.method, request.url.path, exc_info=err)
         return problem(500, "error", "the server failed; the log says why", retryable=True)
-
-
-RESPONSES: Mapping[int | str, Mapping[str, object]] = {
-    status: {"model": Problem, "description": text, "content": {"application/problem+json": {}}}
-    for status, text in (
-        (401, "No credential, or a wrong one."),
-        (403, "The credential does not allow this."),
-        (422, "The request is not valid; `field` and `detail` say what and why."),
-    )
-}

@@ -72,11 +72,18 @@ def delete_file(file_id: str, request: Request, here: Here) -> None:
     here.service.uploads.delete(file_id, owner=who.sees)
 
 
+_Usd = Field(ge=0, le=1e9, allow_inf_nan=False)
+
+
 class NewKey(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=120, examples=["ci"])]
     scopes: list[Scope] = list(DEFAULT_SCOPES)
     requests_per_minute: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
-    spend_limit_usd: Annotated[float | None, Field(ge=0, le=1e9, allow_inf_nan=False)] = None
+    spend_limit_usd: Annotated[float | None, _Usd, Field(description="In all.")] = None
+    daily_spend_limit_usd: Annotated[float | None, _Usd, Field(description="A day, in UTC.")] = None
+    concurrent_jobs: Annotated[
+        int | None, Field(ge=1, le=10_000, description="That run at once; more of them wait.")
+    ] = None
 
 
 @router.post("/v1/keys", status_code=201, response_model=views.NewKeyView, tags=["keys"])
@@ -88,6 +95,8 @@ def create_key(request: Request, here: Here, body: NewKey) -> views.NewKeyView:
         scopes=body.scopes,
         requests_per_minute=body.requests_per_minute,
         spend_limit_usd=body.spend_limit_usd,
+        daily_spend_limit_usd=body.daily_spend_limit_usd,
+        concurrent_jobs=body.concurrent_jobs,
     )
     return views.NewKeyView.model_validate({**views.key(made), "secret": secret})
 

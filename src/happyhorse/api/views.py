@@ -13,9 +13,8 @@ from happyhorse.api.links import Links
 from happyhorse.jobs.deliveries import Delivery, State, Try
 from happyhorse.jobs.endpoints import Endpoint
 from happyhorse.jobs.files import Upload
-from happyhorse.jobs.job import Event, Job, Status
+from happyhorse.jobs.job import MICROS, Event, Job, Status
 from happyhorse.jobs.keys import Key
-from happyhorse.jobs.store import MICROS
 from happyhorse.jobs.webhooks import Message
 
 
@@ -175,6 +174,8 @@ class KeyView(BaseModel):
     scopes: list[str]
     requests_per_minute: int | None
     spend_limit_usd: float | None
+    daily_spend_limit_usd: float | None
+    concurrent_jobs: int | None
     created_at: datetime
     revoked_at: datetime | None
 
@@ -279,7 +280,6 @@ def delivery_log(found: Delivery, log: Sequence[Try]) -> DeliveryLog:
 
 
 def key(found: Key) -> dict[str, object]:
-    limit = found.spend_limit_micros
     return {
         "id": found.id,
         "object": "key",
@@ -287,10 +287,16 @@ def key(found: Key) -> dict[str, object]:
         "prefix": found.prefix,
         "scopes": list(found.scopes),
         "requests_per_minute": found.requests_per_minute,
-        "spend_limit_usd": None if limit is None else limit / MICROS,
+        "spend_limit_usd": _usd(found.spend_limit_micros),
+        "daily_spend_limit_usd": _usd(found.daily_spend_limit_micros),
+        "concurrent_jobs": found.concurrent_jobs,
         "created_at": when(found.created_at),
         "revoked_at": maybe(found.revoked_at),
     }
+
+
+def _usd(micros: int | None) -> float | None:
+    return None if micros is None else micros / MICROS
 
 
 def when(seconds: float) -> datetime:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from happyhorse.errors import InvalidRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from happyhorse.db import Database
-    from happyhorse.engines.base import Engine
+    from happyhorse.engines.base import Capabilities, Engine
     from happyhorse.jobs.service import Service
     from happyhorse.provenance.sign import Signer
     from happyhorse.settings import Settings
@@ -41,6 +42,15 @@ def find_settings(
     return found
 
 
+def catalog(settings: Settings) -> Mapping[str, Capabilities]:
+    """The engines that exist, with the endpoint that the environment chose for `hosted`. Raises: InvalidRequest."""
+    from happyhorse.engines.catalog import CATALOG
+    from happyhorse.engines.catalog_hosted import hosted
+
+    chosen = settings.hosted
+    return {**CATALOG, "hosted": hosted(chosen.dialect, chosen.url, chosen.prices)}
+
+
 def open_database(settings: Settings) -> Database:
     from happyhorse.db import Database, sqlite_url
 
@@ -48,13 +58,12 @@ def open_database(settings: Settings) -> Database:
 
 
 def open_service(settings: Settings) -> Service:
-    from happyhorse.engines.catalog import CATALOG
     from happyhorse.jobs.service import Service
 
     return Service.open(
         open_database(settings),
         settings.data_dir,
-        CATALOG,
+        catalog(settings),
         default_engine=settings.engine,
         retention_s=settings.retention_hours * 3600,
         secret=settings.secret,
@@ -86,6 +95,24 @@ def load_engine(name: str, testcard_seconds: float) -> Engine:
         from happyhorse.settings import Settings
 
         return open_engine(name, Settings.from_env().weights_dir)
+    if name == "hosted":
+        return _load_hosted()
     from happyhorse.engines.local import LocalEngine
 
     return LocalEngine.from_package(name)
+
+
+def _load_hosted() -> Engine:
+    from happyhorse.engines.hosted import HostedEngine
+    from happyhorse.settings import Settings
+
+    settings = Settings.from_env()
+    return HostedEngine(catalog(settings)["hosted"], hosted_key(settings))
+
+
+def hosted_key(settings: Settings) -> str:
+    """Raises: InvalidRequest when there is none."""
+    if settings.hosted.key is None:
+        text = f"engine hosted needs HAPPYHORSE_HOSTED_KEY: your own key for the {settings.hosted.dialect} endpoint"
+        raise InvalidRequest(text, field="engine")
+    return settings.hosted.key

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from happyhorse.cli import options, remote
-from happyhorse.cli.build import load_engine, open_signer
+from happyhorse.cli.build import catalog, load_engine, open_signer
 from happyhorse.cli.refine import Keeper
 from happyhorse.cli.show import print_clip, print_plan, progress_bar
 from happyhorse.errors import InvalidRequest
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from happyhorse.engines.plan import Plan
     from happyhorse.provenance.sign import Signer
     from happyhorse.request import GenerationRequest, Output
+    from happyhorse.settings import Settings
     from happyhorse.shapes import MediaInfo
 
 _MIN_FREE_BYTES = 500_000
@@ -50,6 +51,7 @@ def generate(  # noqa: PLR0913, PLR0917  one parameter for each field of a reque
         float, typer.Option(help="How long the test card takes.", min=0, max=3600)
     ] = 0.0,
     draft: options.Draft = False,
+    fit: options.Fit = False,
     output: Annotated[str, typer.Option("--output", "-o", help="The clip.", metavar="FILE")] = "clip.mp4",
     plan_only: Annotated[bool, typer.Option("--plan", help="Say what would be done; run nothing.")] = False,
     server: Annotated[
@@ -78,6 +80,7 @@ def generate(  # noqa: PLR0913, PLR0917  one parameter for each field of a reque
         "audio": audio,
         "engine": engine,
         "draft": draft,
+        "fit": fit,
     }
     if server is not None:
         if testcard_seconds:
@@ -98,7 +101,7 @@ def _generate_here(
 
     settings = Settings.from_env()
     request = parse_request({**as_paths(fields), "engine": fields["engine"] or settings.engine})
-    decided, media = _plan(request)
+    decided, media = _plan(request, settings)
     if plan_only:
         print_plan({**decided.to_dict(), "digest": decided.digest()}, as_json=as_json)
         return
@@ -112,14 +115,14 @@ def _generate_here(
     print_clip(clip, elapsed_s, as_json=as_json)
 
 
-def _plan(request: GenerationRequest) -> tuple[Plan, dict[str, MediaInfo]]:
+def _plan(request: GenerationRequest, settings: Settings) -> tuple[Plan, dict[str, MediaInfo]]:
     from happyhorse.cli.files import probed
-    from happyhorse.engines.catalog import CATALOG
 
-    capabilities = CATALOG.get(request.engine)
+    engines = catalog(settings)
+    capabilities = engines.get(request.engine)
     if capabilities is None:
         raise InvalidRequest(
-            f"engine must be one of {', '.join(CATALOG)}; got '{request.engine}'", field="engine"
+            f"engine must be one of {', '.join(engines)}; got '{request.engine}'", field="engine"
         )
     media = probed(request)
     return _decide(request, capabilities, media, seed=None), media

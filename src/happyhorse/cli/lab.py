@@ -174,6 +174,10 @@ def _group() -> None:
 @evaluation.command("nano")
 def eval_nano(
     count: Annotated[int, typer.Option(help="Held-out prompts.", min=1)] = 20,
+    pairs: Annotated[int, typer.Option(help="Pairs of prompts with exchanged colours.", min=0)] = 10,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="4 prompts, 2 pairs, 2 minutes for instruments.")
+    ] = False,
     folder: Annotated[Path, typer.Option("--out", help="Where clips, instrument and table go.")] = Path(
         "runs/eval"
     ),
@@ -187,46 +191,60 @@ def eval_nano(
 ) -> None:
     """Make held-out clips with nano, read the finished files with instruments, and print the table."""
     import json
+    from dataclasses import asdict
 
     from happyhorse.engines.local import LocalEngine
     from happyhorse.engines.plan import plan
     from happyhorse.engines.run import run
+    from happyhorse.eval.codec import measure_codec
+    from happyhorse.eval.first_frame import try_first_frames
     from happyhorse.eval.instrument import Instrument
     from happyhorse.eval.learn import train_instrument
-    from happyhorse.eval.nano import evaluate
+    from happyhorse.eval.nano import HeldOut, Lips, evaluate
+    from happyhorse.eval.swap import try_swaps
+    from happyhorse.eval.table import lines
+    from happyhorse.media.read import probe
     from happyhorse.request import parse_request
 
     _threads(threads)
+    if quick:
+        count, pairs, minutes = 4, 2, 2.0
     engine = LocalEngine.from_package("nano") if weights is None else LocalEngine.from_folder("nano", weights)
+    vae = engine.weights.video_vae
     kept = folder / "instrument.safetensors"
     if not kept.exists():
-        train_instrument(engine.weights.video_vae, minutes=minutes, on_report=_say).save(kept)
+        train_instrument(vae, minutes=minutes, on_report=_say).save(kept)
+    instrument = Instrument.load(kept)
 
-    def make(prompt: str, seed: int, path: Path) -> None:
-        request = parse_request({"prompt": prompt, "seed": seed, "resolution": "720P"})
-        run(engine, plan(request, engine.capabilities, media={}), path, on_progress=lambda _: None)
+    def make(prompt: str, seed: int, path: Path, image: Path | None = None) -> None:
+        shown = None if image is None else str(image)
+        request = parse_request({"prompt": prompt, "seed": seed, "resolution": "720P", "image": shown})
+        media = {shown: probe(image, kind="image")} if image is not None and shown is not None else {}
+        run(engine, plan(request, engine.capabilities, media=media), path, on_progress=lambda _: None)
 
-    table = evaluate(
-        make,
-        Instrument.load(kept),
-        folder=folder,
-        count=count,
-        on_clip=lambda item, read, lips: _say(
-            f"lips {lips.correlation:+.2f} at {lips.lag:+d} frames, "
-            f"{sum(read[n] == item.scene.attributes()[n] for n in item.asked)}/{len(item.asked)}: {item.prompt}"
-        ),
-    )
-    (folder / "table.json").write_text(json.dumps(table.to_dict(), indent=2))
-    for row in table.rows:
-        print(
-            f"{row.name:<14} nano {row.nano:4.0%}  instrument {row.instrument:4.0%}  chance {row.chance:4.0%}{_void(row.void)}"
+    def on_clip(item: HeldOut, read: dict[str, str], lips: Lips) -> None:
+        right = sum(read[name] == item.scene.attributes()[name] for name in item.asked)
+        _say(
+            f"lips {lips.correlation:+.2f} at {lips.lag:+d} frames, {right}/{len(item.asked)}: {item.prompt}"
         )
-    world = sum(item.correlation for item in table.world_lips) / len(table.world_lips)
-    print(
-        f"lips           nano {table.mean_correlation:+.2f}, {table.in_time:.0%} within two frames; the world {world:+.2f}; "
-        f"instrument {table.mouth_instrument:.2f}{_void(table.lips_void)}"
-    )
 
-
-def _void(void: bool) -> str:
-    return "  void: the instrument errs too much" if void else ""
+    codec = measure_codec(vae)
+    table = evaluate(make, instrument, folder=folder, count=count, on_clip=on_clip)
+    swaps = try_swaps(make, instrument, folder=folder, count=pairs)
+    starts = []
+    if "i2v" in engine.capabilities.modes:
+        starts = try_first_frames(
+            lambda prompt, image, seed, path: make(prompt, seed, path, image),
+            instrument,
+            folder=folder,
+            count=count // 2,
+        )
+    facts = {
+        **table.to_dict(),
+        "codec": asdict(codec),
+        "swaps": [asdict(swap) for swap in swaps],
+        "first_frames": [asdict(start) for start in starts],
+    }
+    (folder / "table.json").write_text(json.dumps(facts, indent=2))
+    for line in lines(table, codec, swaps, starts):
+        print(line)

@@ -58,10 +58,11 @@ Audio = Annotated[
 EngineName = Annotated[
     str | None,
     typer.Option(
-        help="nano, magihuman, magihuman-base or testcard [nano].",
+        help="nano, magihuman, magihuman-base, hosted or testcard [nano].",
         metavar="NAME",
-        autocompletion=_offer("nano", "magihuman", "magihuman-base", "testcard"),
+        autocompletion=_offer("nano", "magihuman", "magihuman-base", "hosted", "testcard"),
     ),
 ]
+Fit = Annotated[bool, typer.Option("--fit", help="Last as long as the spoken lines need.")]
 Draft = Annotated[bool, typer.Option("--draft", help="Keep the small size the engine draws at.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, errors too.")]

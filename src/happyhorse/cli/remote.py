@@ -75,6 +75,7 @@ def submit(  # noqa: PLR0913, PLR0917  one parameter for each field of a request
     watermark: options.Watermark = False,
     no_audio: options.NoAudio = False,
     draft: options.Draft = False,
+    fit: options.Fit = False,
     server: _Server = None,
     api_key: ApiKey = None,
     as_json: options.AsJson = False,
@@ -98,6 +99,7 @@ def submit(  # noqa: PLR0913, PLR0917  one parameter for each field of a request
         "watermark": watermark,
         "no_audio": no_audio,
         "draft": draft,
+        "fit": fit,
     }
     prompt, asked = _asked(fields)
     with _client(server, api_key) as client:

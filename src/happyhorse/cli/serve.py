@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from happyhorse.cli.build import find_settings, load_engine, open_database, open_service, open_signer
+from happyhorse.cli.build import (
+    find_settings,
+    hosted_key,
+    load_engine,
+    open_database,
+    open_service,
+    open_signer,
+)
 
 if TYPE_CHECKING:
     from happyhorse.jobs.keys import KeyStore
 
 _EngineName = Annotated[
-    str | None, typer.Option(help="nano, magihuman, magihuman-base or testcard [nano].", metavar="NAME")
+    str | None,
+    typer.Option(help="nano, magihuman, magihuman-base, hosted or testcard [nano].", metavar="NAME"),
 ]
 _DataDir = Annotated[Path | None, typer.Option(help="Database, files and locks.", metavar="FOLDER")]
 _DatabaseUrl = Annotated[
@@ -55,6 +63,8 @@ def serve(  # noqa: PLR0913, PLR0917  one parameter for each flag
     service = open_service(settings)
     worker = None
     if not no_worker:
+        if settings.engine == "hosted":
+            hosted_key(settings)  # a worker that cannot start would be started again and again
         arguments = ["--engine", settings.engine, "--testcard-seconds", str(testcard_seconds)]
         worker = WorkerProcess(arguments, settings.environment())
     run_server(service, settings, host=host, port=port, worker=worker, without_keys=without_keys, tls=tls)
@@ -94,8 +104,14 @@ def create_key(
     scope: Annotated[
         list[str] | None, typer.Option(help="generate, read or admin; several times [generate, read].")
     ] = None,
-    requests_per_minute: Annotated[int | None, typer.Option(help="Limit of submits.", min=1)] = None,
+    requests_per_minute: Annotated[
+        int | None, typer.Option(help="Requests that start or change something, a minute.", min=1)
+    ] = None,
+    concurrent_jobs: Annotated[
+        int | None, typer.Option(help="Jobs that run at once; more of them wait.", min=1)
+    ] = None,
     spend_limit: Annotated[float | None, typer.Option(help="USD in all.", min=0)] = None,
+    daily_spend_limit: Annotated[float | None, typer.Option(help="USD a day (UTC).", min=0)] = None,
     data_dir: _DataDir = None,
     database_url: _DatabaseUrl = None,
 ) -> None:
@@ -107,6 +123,8 @@ def create_key(
         scopes=scope or DEFAULT_SCOPES,
         requests_per_minute=requests_per_minute,
         spend_limit_usd=spend_limit,
+        daily_spend_limit_usd=daily_spend_limit,
+        concurrent_jobs=concurrent_jobs,
     )
     print(f"{made.id}: {made.name}, may {', '.join(made.scopes)}", file=sys.stderr)
     print(secret)

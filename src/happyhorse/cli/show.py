@@ -139,8 +139,9 @@ def _what(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
     network = f", weights {plan['weights_id']}, {plan['num_steps']} steps of {plan['sampler']}"
     base = f", drawn at {plan['base_width']}x{plan['base_height']}"
     by_network = plan["latent"] is not None
+    elsewhere = ", made by another server" if plan["engine"] == "hosted" else ", no network"
     return [
-        ("engine", f"{plan['engine']}{network if by_network else ', no network'}"),
+        ("engine", f"{plan['engine']}{network if by_network else elsewhere}"),
         ("mode", plan["mode"]),
         (
             "picture",
@@ -154,10 +155,11 @@ def _what(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _cost(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
+    sheet = "this server's" if plan["engine"] == "hosted" else "the published"
     rows = [
         ("time", f"about {plan['estimated_seconds']:g} s"),
         ("memory", f"about {plan['peak_memory_bytes'] / 1e9:.1f} GB"),
-        ("price", f"{plan['price_usd']:.3f} USD for {plan['billed_seconds']:g} s by the published sheet"),
+        ("price", f"{plan['price_usd']:.3f} USD for {plan['billed_seconds']:g} s by {sheet} sheet"),
     ]
     grid, tokens = plan["latent"], plan["tokens"]
     if grid is not None:

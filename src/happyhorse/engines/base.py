@@ -81,6 +81,19 @@ class Refinement:
 
 
 @dataclass(frozen=True)
+class Forward:
+    """Another server that makes the clips, and how it is spoken to."""
+
+    address: str
+    """Scheme, host and perhaps a prefix; no key."""
+    dialect: Literal["dashscope", "replicate"]
+    models: Mapping[Mode, str]
+    least_references: int = 1
+    """Fewer images than this would be another mode there."""
+    takes_watermark: bool = True
+
+
+@dataclass(frozen=True)
 class Capabilities:
     """Everything the planner may know of an engine. Plain data: no callables, no paths to weights."""
 
@@ -122,6 +135,8 @@ class Capabilities:
     """Lower-case words the engine can draw; None when the engine does not say."""
     stand_ins: Mapping[str, str] = field(default_factory=dict)
     """Lower-case words and phrases for which the engine draws something near -> what it draws."""
+    forward: Forward | None = None
+    """Where requests are sent by an engine that makes nothing itself."""
 
 
 class Engine(Protocol):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from importlib import resources
 
 from happyhorse.engines.base import Capabilities, Cost
+from happyhorse.engines.catalog_hosted import HOSTED
 from happyhorse.engines.catalog_magihuman import MAGIHUMAN, MAGIHUMAN_BASE
 from happyhorse.request import LANGUAGES
 from happyhorse.shapes import RATIOS, RESOLUTIONS
@@ -75,5 +76,5 @@ TESTCARD = Capabilities(
 )
 
 CATALOG: Mapping[str, Capabilities] = {
-    each.engine: each for each in (NANO, MAGIHUMAN, MAGIHUMAN_BASE, TESTCARD)
+    each.engine: each for each in (NANO, MAGIHUMAN, MAGIHUMAN_BASE, HOSTED, TESTCARD)
 }

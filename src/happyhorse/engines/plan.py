@@ -19,6 +19,7 @@ from typing import Literal
 from happyhorse.engines.base import Capabilities
 from happyhorse.engines.bindings import Binding, bind, nameable
 from happyhorse.engines.catalog import CATALOG
+from happyhorse.engines.hosted_rules import check_forward, note_forward
 from happyhorse.engines.inputs import Inputs, check_inputs
 from happyhorse.engines.passes import (
     MAX_SILENT_CROP,
@@ -210,9 +211,14 @@ def plan(
     read = read_prompt(prompt, mode=request.mode, duration_s=seconds, num_references=nameable(request))
     sound = _sound(request, inputs, read, notes)
     lines, language = _speech(request, read, notes)
-    _check_speech(
-        lines, language, capabilities, seconds=seconds, spoken=sound == "make" and inputs.voice is None
-    )
+    spoken = sound == "make" and inputs.voice is None and capabilities.speaks
+    if spoken and request.fit and inputs.video is None and _needed_s(lines) > seconds:
+        seconds = min(math.ceil(_needed_s(lines)), capabilities.max_duration_s)
+        num_frames = seconds * FPS
+        notes.append(f"the clip lasts {seconds} s: the spoken lines need {_needed_s(lines):.1f} s")
+        read = read_prompt(prompt, mode=request.mode, duration_s=seconds, num_references=nameable(request))
+    if spoken:
+        _check_speech(lines, language, capabilities, seconds=seconds)
     size = output_size(resolution, ratio)
     base = capabilities.base_sizes.get(ratio, size)
     if request.draft:
@@ -222,6 +228,7 @@ def plan(
     refine = None if request.draft else refinement(capabilities, resolution, ratio, num_frames, conditions)
     note_sizes(capabilities, ratio, notes, size=size, base=base, refine=refine)
     _note_the_rest(request, capabilities, read, inputs.image, notes)
+    note_forward(request, capabilities, inputs, notes)
     billed = seconds + (min(inputs.video.duration_s, MAX_DURATION_S) if inputs.video else 0.0)
     return Plan(
         engine=capabilities.engine,
@@ -302,6 +309,7 @@ def _check_support(request: GenerationRequest, capabilities: Capabilities) -> No
         count = len(request.references)
         text = f"{name} takes at most {capabilities.max_references} references and there are {count}"
         raise _unsupported("references", text, [], lambda c: count <= c.max_references)
+    check_forward(request, capabilities)
 
 
 def _unsupported(
@@ -415,20 +423,24 @@ def _speech(request: GenerationRequest, read: Prompt, notes: list[str]) -> tuple
     return tuple(lines), spoken
 
 
+def _needed_s(lines: tuple[Line, ...]) -> float:
+    return sum(line.seconds for line in lines)
+
+
 def _check_speech(
-    lines: tuple[Line, ...], language: str, capabilities: Capabilities, *, seconds: float, spoken: bool
+    lines: tuple[Line, ...], language: str, capabilities: Capabilities, *, seconds: float
 ) -> None:
-    if not (spoken and capabilities.speaks and lines):
+    if not lines:
         return
     for code in (language, *(line.language for line in lines)):
         if code not in capabilities.languages:
             raise _cannot_speak(code, capabilities)
-    needed = sum(line.seconds for line in lines)
+    needed = _needed_s(lines)
     if needed <= seconds:
         return
     whole = math.ceil(needed)
     fix = (
-        f"set duration to {whole}"
+        f"set duration to {whole}, or fit to have it chosen"
         if whole <= capabilities.max_duration_s
         else "shorten them or split the clip"
     )

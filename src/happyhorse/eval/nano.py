@@ -6,19 +6,20 @@ give. A row whose instrument errs by more than 10 % is void.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from happyhorse.eval.codec import edge_energy
 from happyhorse.eval.curves import correlation, lag, loudness
 from happyhorse.eval.instrument import READ, Instrument, as_pictures
 from happyhorse.eval.learn import draw_pictures
-from happyhorse.media.read import decode_audio, decode_video
+from happyhorse.media.read import decode_audio, decode_frame, decode_video, probe
 from happyhorse.shapes import FPS, SAMPLE_RATE
 from happyhorse.world.caption import caption
-from happyhorse.world.draw import draw_clip
+from happyhorse.world.draw import ScenePainter, draw_clip
 from happyhorse.world.motion import move
 from happyhorse.world.scene import ATTRIBUTES, Scene, sample_scene
 from happyhorse.world.sound import render, speak_line
@@ -31,6 +32,7 @@ MAX_INSTRUMENT_ERROR = 0.10
 MAX_LAG_ERROR = 2
 _READ_SIZE = (448, 256)
 _CLIP_S = 5
+_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Table:
     """Correlation of the openings it reads with the true ones, on the world's pictures."""
     world_lips: tuple[Lips, ...]
     lips: tuple[Lips, ...] = field(default=())
+    edges: float = 0.0
+    """Edge energy of a finished picture over that of the same scene drawn at its size, mean of all clips."""
 
     @property
     def lips_void(self) -> bool:
@@ -86,8 +90,12 @@ class Table:
     @property
     def in_time(self) -> float:
         """Share of clips whose lag is within two frames of the world's median lag."""
+        return self.share_in_time(self.lips)
+
+    def share_in_time(self, lips: Sequence[Lips]) -> float:
+        """The same share of other clips."""
         usual = float(np.median([item.lag for item in self.world_lips]))
-        return float(np.mean([abs(item.lag - usual) <= MAX_LAG_ERROR for item in self.lips]))
+        return float(np.mean([abs(item.lag - usual) <= MAX_LAG_ERROR for item in lips]))
 
     def to_dict(self) -> dict[str, object]:
         """Everything, as JSON types."""
@@ -100,7 +108,7 @@ class Table:
             "each": [asdict(item) for item in self.lips],
             "world": [asdict(item) for item in self.world_lips],
         }
-        return {"attributes": rows, "lips": lips}
+        return {"attributes": rows, "lips": lips, "edges": self.edges}
 
 
 def held_out(count: int) -> Iterator[HeldOut]:
@@ -167,6 +175,7 @@ def evaluate(
     accuracy, mouth_accuracy = instrument_accuracy(instrument)
     right: dict[str, list[bool]] = {name: [] for name in READ}
     lips: list[Lips] = []
+    edges: list[float] = []
     folder.mkdir(parents=True, exist_ok=True)
     for number, item in enumerate(held_out(count)):
         path = folder / f"{number:03d}.mp4"
@@ -174,6 +183,7 @@ def evaluate(
         frames = np.asarray(decode_video(path, size=_READ_SIZE))
         read = instrument.read(as_pictures(frames[5::12]))
         lips.append(read_lips(instrument, frames, decode_audio(path)))
+        edges.append(edge_energy(decode_frame(path, _SHOWN)) / edge_energy(_drawn(item.scene, path)))
         for name in item.asked:
             right[name].append(read[name] == item.scene.attributes()[name])
         on_clip(item, read, lips[-1])
@@ -182,4 +192,12 @@ def evaluate(
         for name in READ
         if right[name]
     )
-    return Table(rows, mouth_accuracy, world_lips(instrument, INSTRUMENT_CLIPS), tuple(lips))
+    world = world_lips(instrument, INSTRUMENT_CLIPS)
+    return Table(rows, mouth_accuracy, world, tuple(lips), float(np.mean(edges)))
+
+
+def _drawn(scene: Scene, path: Path) -> np.ndarray:
+    """One frame of the scene, as large as the clip."""
+    info = probe(path, kind="video")
+    motion = move(scene, speak_line(scene, aloud=False), num_frames=_SHOWN + 1)
+    return ScenePainter(scene, motion, width=info.width, height=info.height).draw(_SHOWN)

@@ -28,6 +28,9 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     Status.CANCELED: frozenset(),
 }
 TERMINAL = frozenset(status for status, followers in TRANSITIONS.items() if not followers)
+LIVE_VALUES = tuple(status.value for status in Status if status not in TERMINAL)
+MICROS = 1_000_000
+"""Money is counted in millionths of a dollar."""
 
 
 def sources(target: Status) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import secrets
 import time
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,8 @@ import sqlalchemy as sa
 
 from happyhorse.db import Database, keys, new_id
 from happyhorse.errors import InvalidRequest, LimitExceeded, NotFound
-from happyhorse.jobs.limits import MICROS, take_turn
+from happyhorse.jobs.job import MICROS
+from happyhorse.jobs.limits import take_turn
 
 Scope = Literal["generate", "read", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -95,7 +97,9 @@ class KeyStore:
         with self.database.write(durable=False) as connection:
             wait_s = take_turn(connection, key.id, key.requests_per_minute)
         if wait_s:
-            text = f"this key may make {key.requests_per_minute} requests a minute; try again in {wait_s:.0f} s"
+            text = (
+                f"this key may make {key.requests_per_minute} requests a minute; try again in {math.ceil(wait_s)} s"
+            )
             raise LimitExceeded(text, retry_after_s=wait_s)
 
     def list(self) -> Sequence[Key]:

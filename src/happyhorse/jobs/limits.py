@@ -13,11 +13,9 @@ import sqlalchemy as sa
 
 from happyhorse.db import jobs, keys, ledger
 from happyhorse.errors import LimitExceeded
-from happyhorse.jobs.job import TERMINAL, Status
+from happyhorse.jobs.job import LIVE_VALUES, MICROS, Status
 
-MICROS = 1_000_000
 MINUTE_S = 60.0
-LIVE = tuple(status.value for status in Status if status not in TERMINAL)
 _BEGUN = (Status.RUNNING.value, Status.CANCELING.value)
 
 
@@ -48,7 +46,7 @@ def check_spend(connection: sa.Connection, owner: str, price_micros: int) -> Non
     if limits is None or (limits.spend_limit_micros is None and limits.daily_spend_limit_micros is None):
         return
     _hold(connection, owner)
-    coming = _sum(connection, jobs.c.price_micros, jobs.c.owner == owner, jobs.c.status.in_(LIVE))
+    coming = _sum(connection, jobs.c.price_micros, jobs.c.owner == owner, jobs.c.status.in_(LIVE_VALUES))
     mine = ledger.c.owner == owner
     if limits.spend_limit_micros is not None:
         spent = _sum(connection, ledger.c.micros, mine)

@@ -78,6 +78,8 @@ class Pipeline:
     worker: str
     sign: Sign | None = None
     """Gives a finished file its manifest."""
+    on_over: Callable[[str], None] = lambda _owner: None
+    """Told whose job is over."""
 
     def register(self) -> None:
         """Give the workflow to DBOS. Once per process, before launch."""
@@ -92,6 +94,11 @@ class Pipeline:
         job = self.store.begin(job_id, self.worker)
         if job is None:
             return "nothing to do"
+        status = self._make(job, step)
+        self.on_over(job.owner)
+        return status
+
+    def _make(self, job: Job, step: Step) -> str:
         if job.attempt > MAX_ATTEMPTS:
             text = f"the worker stopped {MAX_ATTEMPTS} times while it made this clip"
             self.store.fail(job.id, job.attempt, JobError("worker_died", text, retryable=True))

@@ -20,8 +20,8 @@ from happyhorse.db import Database, events, files, jobs, ledger, new_id
 from happyhorse.engines.base import Progress
 from happyhorse.errors import Conflict, NotFound
 from happyhorse.jobs.deliveries import announce, announce_progress, forget_told
-from happyhorse.jobs.job import TERMINAL, Event, Job, JobError, NewJob, Status, sources
-from happyhorse.jobs.limits import LIVE, MICROS, check_spend, free_places
+from happyhorse.jobs.job import LIVE_VALUES, MICROS, TERMINAL, Event, Job, JobError, NewJob, Status, sources
+from happyhorse.jobs.limits import check_spend, free_places
 from happyhorse.jobs.webhooks import EventName
 
 MAX_PAGE = 100
@@ -317,7 +317,7 @@ class JobStore:
     def live(self, *, older_than_s: float = 0.0, limit: int = 500) -> Sequence[Job]:
         """Jobs that are not over, oldest first."""
         query = sa.select(jobs).where(
-            jobs.c.status.in_(LIVE), jobs.c.created_at <= time.time() - older_than_s
+            jobs.c.status.in_(LIVE_VALUES), jobs.c.created_at <= time.time() - older_than_s
         )
         with self.database.read() as connection:
             return [_job(row) for row in connection.execute(query.order_by(jobs.c.created_at).limit(limit))]
@@ -331,7 +331,7 @@ class JobStore:
 
     def free_places(self, owner: str) -> int | None:
         """How many more jobs of this owner may begin now; None without a limit."""
-        with self.database.write(durable=False) as connection:
+        with self.database.read() as connection:
             return free_places(connection, owner)
 
     def counts(self) -> Mapping[str, int]:

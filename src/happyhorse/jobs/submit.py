@@ -16,10 +16,9 @@ from happyhorse.engines.plan import Plan, plan
 from happyhorse.errors import Conflict, InvalidRequest
 from happyhorse.jobs.blobs import BlobStore
 from happyhorse.jobs.files import UploadStore, media_info
-from happyhorse.jobs.job import Job, NewJob, Status
+from happyhorse.jobs.job import MICROS, Job, NewJob, Status
 from happyhorse.jobs.outbound import Outbound
 from happyhorse.jobs.queue import JobQueue
-from happyhorse.jobs.limits import MICROS
 from happyhorse.jobs.store import JobStore
 from happyhorse.jobs.webhooks import Target, check_target
 from happyhorse.request import GenerationRequest, MediaRef, parse_request

@@ -33,6 +33,7 @@ from happyhorse.jobs.files import UploadStore
 from happyhorse.jobs.pipeline import Pipeline, Sign
 from happyhorse.jobs.queue import JobQueue, dbos_config, queue_name
 from happyhorse.jobs.store import JobStore
+from happyhorse.jobs.turns import Turns
 
 BEAT_S = 2.0
 DEAD_S = 10.0
@@ -165,6 +166,7 @@ class Worker:
         self.uploads = UploadStore(database, self.blobs)
         self.deliveries = DeliveryStore(database)
         self.queue = JobQueue(database)
+        self.turns = Turns(self.store, self.queue)
         self.rows = WorkerStore(database)
         self.watch = Watch()
         self.work = data_dir / "work"
@@ -175,7 +177,15 @@ class Worker:
         me = self.slot.name
         self.queue.open(self.name)
         self.rows.beat(me, self.name, state="live")
-        Pipeline(self.engine, self.store, self.blobs, self.work, me, self.sign).register()
+        Pipeline(
+            self.engine,
+            self.store,
+            self.blobs,
+            self.work,
+            me,
+            self.sign,
+            on_over=lambda owner: self._safely(lambda: self.turns.next_of(owner)),
+        ).register()
         DBOS(config=dbos_config(self.database, me))
         DBOS.listen_queues([queue_name(self.name)])
         DBOS.launch()
@@ -213,13 +223,8 @@ class Worker:
 
     def reconcile(self) -> None:
         """Find jobs that are not over although nothing will run them, and queue them again."""
-        waiting = self.store.live(older_than_s=_SETTLED_S)
-        for job in self.queue.stranded(waiting):
-            now = self.store.get(job.id, owner=None)
-            if now.is_terminal:
-                continue
+        for job in self.turns.mend(self.store.live(older_than_s=_SETTLED_S)):
             _log.warning("job %s had lost its place in the queue", job.id)
-            self.queue.put_again(now)
 
     def sweep(self) -> None:
         """Retention: forget what is past its time, then remove the bytes that nobody refers to."""

@@ -1,7 +1,8 @@
 """Weights on disk. One safetensors file carries its ModelConfig, sampler settings and notes: loading needs a path only.
 
 The published 15 B weights carry nothing and come in shards: layouts.py. Stored forms of our own files: as they are,
-"bf16", or "int8": rows of matrices as int8 with one bf16 scale each, half the size again; both are restored to float32.
+"bf16", or "int8": rows of matrices, and kernels of convolutions, as int8 with one bf16 scale each, half the size again; both
+are restored to float32.
 """
 
 import hashlib
@@ -87,16 +88,25 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor], *, origin: str) -> Non
 
 
 def save_tensors(
-    tensors: Mapping[str, Tensor], path: Path, *, metadata: Mapping[str, str], storage: Storage = "as_is"
+    tensors: Mapping[str, Tensor],
+    path: Path,
+    *,
+    metadata: Mapping[str, str],
+    storage: Storage = "as_is",
+    prefix: str = "",
 ) -> None:
-    """Write tensors to `path` by way of a temporary file beside it, so that a crash leaves the old file whole."""
+    """Write tensors to `path` by way of a temporary file beside it, so that a crash leaves the old file whole.
+
+    `storage` concerns the matrices and kernels whose names begin with `prefix`; all else is stored as it is.
+    """
     stored: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         kept = tensor.detach().to("cpu")
-        if storage == "int8" and kept.ndim == 2 and kept.numel() >= MIN_INT8_VALUES:
+        matrix = kept.ndim >= 2 and name.startswith(prefix)
+        if storage == "int8" and matrix and kept.numel() >= MIN_INT8_VALUES:
             stored[name], stored[name + SCALE_SUFFIX] = quantize_rows(kept.float())
         else:
-            rounded = storage != "as_is" and kept.ndim == 2 and kept.is_floating_point()
+            rounded = storage != "as_is" and matrix and kept.is_floating_point()
             stored[name] = (kept.to(torch.bfloat16) if rounded else kept).contiguous()
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -159,19 +169,20 @@ def weights_hash(path: Path) -> str:
 
 
 def quantize_rows(
-    matrix: Float[Tensor, "rows columns"],
-) -> tuple[Int8[Tensor, "rows columns"], BFloat16[Tensor, " rows"]]:
+    matrix: Float[Tensor, "rows ..."],
+) -> tuple[Int8[Tensor, "rows ..."], BFloat16[Tensor, " rows"]]:
     """Round a matrix to 255 levels per row. The scale is rounded first, so that the levels fit what is stored."""
-    scales = (matrix.abs().amax(dim=1) / 127).to(torch.bfloat16)
+    rows = matrix.flatten(1)
+    scales = (rows.abs().amax(dim=1) / 127).to(torch.bfloat16)
     divisor = scales.float().clamp(min=torch.finfo(torch.float32).tiny)
-    return (matrix / divisor[:, None]).round().clamp(-127, 127).to(torch.int8), scales
+    return (rows / divisor[:, None]).round().clamp(-127, 127).to(torch.int8).view_as(matrix), scales
 
 
 def dequantize_rows(
-    levels: Int8[Tensor, "rows columns"], scales: BFloat16[Tensor, " rows"]
-) -> Float[Tensor, "rows columns"]:
+    levels: Int8[Tensor, "rows ..."], scales: BFloat16[Tensor, " rows"]
+) -> Float[Tensor, "rows ..."]:
     """Undo quantize_rows, up to half a level."""
-    return levels.float() * scales.float()[:, None]
+    return levels.float() * scales.float().view(-1, *[1] * (levels.ndim - 1))
 
 
 def _empty(config: ModelConfig) -> Transformer:

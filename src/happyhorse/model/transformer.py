@@ -11,7 +11,8 @@ Module names are those of the published checkpoints. Source: specs/model.md 1.
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from happyhorse.model.config import ModelConfig
 from happyhorse.model.pack import Latents, PackedSequence, as_output, unpack
+from happyhorse.model.parallel import Mix, Ranks, RowSplit
 from happyhorse.model.rope import RotaryBands, rotate
 from happyhorse.shapes import LatentShape
 
@@ -35,20 +37,28 @@ Sizes = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Geometry:
-    """What every layer needs to know about the sequence, computed once per forward."""
+    """What every layer needs to know about the sequence, computed once per forward.
+
+    `split` is for a forward over several processes; then sizes, sin and cos are those of this process's rows.
+    """
 
     sizes: Sizes
     grid: LatentShape
     sin: Float[Tensor, "#b n k"]
     cos: Float[Tensor, "#b n k"]
+    split: RowSplit | None = None
 
 
 class Transformer(nn.Module):
-    """Every size of the model; the ModelConfig says which. Weights start as `init_weights` has them."""
+    """Every size of the model; the ModelConfig says which. Weights start as `init_weights` has them.
+
+    With `ranks`, each of these processes calls it with the same sequence, and each gets the whole velocity.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.ranks: Ranks | None = None
         self.adapter = Adapter(config)
         self.block = Block(config)
         self.final_norm_video = RMSNorm(config.hidden)
@@ -67,7 +77,9 @@ class Transformer(nn.Module):
             rows = self.adapter(sequence)  # (b, n, d)
             sin, cos = self.adapter.rope(sequence.positions)
         geometry = Geometry(sequence.sizes, sequence.grid, sin, cos)
-        rows = self.block(rows, geometry)
+        rows = (
+            self.block(rows, geometry) if self.ranks is None else self._in_shares(rows, geometry, self.ranks)
+        )
         num_video, num_audio, _ = sequence.sizes
         with _without_autocast(device):
             targets = self.final_norm_video(rows[:, : sequence.grid.num_tokens])
@@ -79,6 +91,15 @@ class Transformer(nn.Module):
                 video = velocity_of(noisy, video, self.scale_video(targets))
                 audio = velocity_of(sequence.audio.float(), audio, self.scale_audio(sound))
         return unpack(video, audio, grid=sequence.grid)
+
+    def _in_shares(
+        self, rows: Float[Tensor, "b n d"], geometry: Geometry, ranks: Ranks
+    ) -> Float[Tensor, "b n d"]:
+        """The blocks, each process with its share of the rows."""
+        split = RowSplit(ranks.rank, ranks.count, geometry.sizes)
+        sin, cos = split.share(geometry.sin), split.share(geometry.cos)
+        own = replace(geometry, sizes=split.sizes, sin=sin, cos=cos, split=split)
+        return split.gather(self.block(split.share(rows), own))
 
 
 def velocity_of(
@@ -170,10 +191,10 @@ class Attention(nn.Module):
         q = rotate(self.q_norm(q.float(), sizes), sin, cos).to(dtype)
         k = rotate(self.k_norm(k.float(), sizes), sin, cos).to(dtype)
         q, k, v = (x.transpose(1, 2) for x in (q, k, v))  # (b, h, n, k)
-        if self.window is None:
-            mixed = attend(q, k, v)
-        else:
-            mixed = attend_windowed(q, k, v, grid=geometry.grid, window=self.window)
+        mix: Mix = attend
+        if self.window is not None:
+            mix = partial(attend_windowed, grid=geometry.grid, window=self.window)
+        mixed = mix(q, k, v) if geometry.split is None else geometry.split.mix(q, k, v, mix)
         mixed = mixed.transpose(1, 2)  # (b, n, h, k)
         gated = (mixed * gate.float().sigmoid()[..., None]).to(dtype)
         return self.linear_proj(gated.flatten(-2), sizes)

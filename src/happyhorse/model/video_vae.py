@@ -21,7 +21,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from happyhorse.model.checkpoint import description, fill, load_tensors, save_tensors
+from happyhorse.model.checkpoint import Storage, description, fill, load_tensors, save_tensors
 from happyhorse.shapes import SPACE_STRIDE, TIME_STRIDE
 
 FORMAT = "happyhorse-video-vae-2"
@@ -121,13 +121,14 @@ class VideoVae(nn.Module):
         frames = plain + DETAIL_SIZE * detail.float()
         return rearrange(frames, "(b t) (k c) h w -> b c (t k) h w", b=b, t=t, k=TIME_STRIDE)
 
-    def save(self, path: Path) -> None:
-        """Write the projection in float32 and the networks in half precision; replaces at once."""
+    def save(self, path: Path, *, storage: Storage = "as_is") -> None:
+        """Write the projection in float32, the encoder in half precision, the decoder too or as `storage` says; replaces at once."""
         tensors = {
             name: value.half() if name.startswith(("encoder.", "decoder.")) else value
             for name, value in self.state_dict().items()
         }
-        save_tensors(tensors, path, metadata={"format": FORMAT, "config": json.dumps(asdict(self.config))})
+        metadata = {"format": FORMAT, "config": json.dumps(asdict(self.config))}
+        save_tensors(tensors, path, metadata=metadata, storage=storage, prefix="decoder.")
 
     @classmethod
     def load(cls, path: Path) -> "VideoVae":

@@ -105,7 +105,7 @@ class Weights:
     """How much each latent channel counts in the loss, mean 1."""
 
     video: Float[Tensor, " c"]
-    audio: Float[Tensor, " c"]
+    audio: Float[Tensor, " ca"]
 
 
 def channel_weights(scale: Float[Tensor, " c"]) -> Float[Tensor, " c"]:

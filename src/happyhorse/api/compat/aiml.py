@@ -14,8 +14,7 @@ from happyhorse.api.compat.common import clip_url, dialect_route, model_name, qu
 from happyhorse.api.compat.reading import translate
 from happyhorse.api.context import Here
 from happyhorse.errors import HappyHorseError, InvalidRequest
-from happyhorse.jobs.job import Job, Status
-from happyhorse.jobs.store import MICROS
+from happyhorse.jobs.job import MICROS, Job, Status
 
 _STATUS: Mapping[Status, str] = {
     Status.QUEUED: "queued",

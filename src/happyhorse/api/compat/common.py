@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +18,8 @@ from happyhorse.api.auth import Identity
 from happyhorse.api.compat.reading import ABSENT, Translation
 from happyhorse.api.context import Context
 from happyhorse.api.links import Links
-from happyhorse.errors import HappyHorseError, InvalidRequest, LimitExceeded, NotFound
+from happyhorse.api.problems import retry_headers
+from happyhorse.errors import HappyHorseError, InvalidRequest, NotFound
 from happyhorse.jobs.job import Job
 from happyhorse.jobs.webhooks import TERMINAL_EVENTS, EventName, Message, Target
 
@@ -184,8 +184,7 @@ def dialect_route(render: Callable[[HappyHorseError], Response]) -> type[APIRout
 
     def answer(err: HappyHorseError) -> Response:
         rendered = render(err)
-        if isinstance(err, LimitExceeded) and err.retry_after_s is not None:
-            rendered.headers["Retry-After"] = str(math.ceil(err.retry_after_s))
+        rendered.headers.update(retry_headers(err))
         return rendered
 
     class Route(APIRoute):

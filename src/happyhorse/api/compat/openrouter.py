@@ -17,8 +17,7 @@ from happyhorse.api.context import Context, Here
 from happyhorse.api.generations import stored_file
 from happyhorse.api.links import Links
 from happyhorse.errors import Conflict, HappyHorseError, InvalidRequest
-from happyhorse.jobs.job import Job, Status
-from happyhorse.jobs.store import MICROS
+from happyhorse.jobs.job import MICROS, Job, Status
 from happyhorse.jobs.webhooks import Message
 from happyhorse.shapes import MAX_DURATION_S, MIN_DURATION_S, RATIOS, output_size
 

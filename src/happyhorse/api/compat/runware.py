@@ -25,9 +25,8 @@ from happyhorse.api.compat.follow import finished
 from happyhorse.api.compat.reading import Translation, require, tier, translate
 from happyhorse.api.context import Context, Here
 from happyhorse.errors import HappyHorseError, InvalidRequest, NotFound, Unauthenticated
-from happyhorse.jobs.job import Job, Status
+from happyhorse.jobs.job import MICROS, Job, Status
 from happyhorse.jobs.keys import Scope
-from happyhorse.jobs.store import MICROS
 
 _log = logging.getLogger("happyhorse.api")
 _KEY = "runware-"

@@ -1,0 +1,40 @@
+"""The table of an evaluation as lines of text: what was measured, beside chance, floors and the instrument's own error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from happyhorse.eval.codec import CodecQuality
+from happyhorse.eval.first_frame import Start
+from happyhorse.eval.nano import MAX_LAG_ERROR, Table
+from happyhorse.eval.swap import Swap
+
+
+def lines(table: Table, codec: CodecQuality, swaps: Sequence[Swap], starts: Sequence[Start]) -> Iterator[str]:
+    """Yield the rows; those of swaps and first frames only where there are any."""
+    for row in table.rows:
+        shares = f"nano {row.nano:4.0%}  instrument {row.instrument:4.0%}  chance {row.chance:4.0%}"
+        yield f"{row.name:<14} {shares}{_void(row.void)}"
+    world = float(np.mean([item.correlation for item in table.world_lips]))
+    yield (
+        f"lips           nano {table.mean_correlation:+.2f}, {table.in_time:.0%} within {MAX_LAG_ERROR} frames; "
+        f"the world {world:+.2f}; instrument {table.mouth_instrument:.2f}{_void(table.lips_void)}"
+    )
+    yield f"edges at 720P  nano {table.edges:.2f}, codec {codec.edges:.2f}; the world 1"
+    yield (
+        f"codec          scenes {codec.scenes_db:.1f} dB, faces {codec.faces_db:.1f} dB, leaves {codec.leaves_db:.1f} dB"
+    )
+    if swaps:
+        yield f"colour swap    {np.mean([swap.right for swap in swaps]):4.0%} of {len(swaps)} pairs right"
+    if starts:
+        within = table.share_in_time([start.lips for start in starts])
+        yield (
+            f"first frame    {np.mean([start.psnr_db for start in starts]):.1f} dB, "
+            f"jump {np.mean([start.jump for start in starts]):.1f} x the next; lips {within:.0%} within {MAX_LAG_ERROR} frames"
+        )
+
+
+def _void(void: bool) -> str:
+    return "  void: the instrument errs too much" if void else ""
