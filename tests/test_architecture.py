@@ -79,6 +79,7 @@ MAY_IMPORT = {
     "api": ("errors", "settings", "shapes", "request", "db", "jobs", "workflow", "eval.arena", "prompt"),
     "bench": ("errors", "settings", "db", "jobs", "api"),
     "bench.clip": ("engines", "media"),
+    "bench.magihuman": ("errors", "request", "engines", "model"),
     "client": ("errors", "request", "client_flows"),
     "client_flows": ("errors", "request"),
     "eval": ("errors", "shapes", "media", "world", "model", "engines.base"),

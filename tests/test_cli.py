@@ -52,7 +52,7 @@ def refused(result, *said):
         ([PROMPT, *["--ref", "a.png"] * 10], "--ref takes at most 9 images; got 10"),
         (
             [PROMPT, "--engine", "sora"],
-            "--engine must be one of nano, magihuman, magihuman-base, testcard; got 'sora'",
+            "--engine must be one of nano, magihuman, magihuman-base, hosted, testcard; got 'sora'",
         ),
         ([PROMPT, "--image", "a.png", "--video", "b.mp4"], "--image and --video cannot be combined"),
         (
@@ -84,7 +84,7 @@ def test_an_engine_that_cannot_names_those_that_can(run, tmp_path):
     refused(
         run("generate", PROMPT, "--image", "in.png"),
         "nano has no weights for i2v",
-        "engines that can: magihuman, magihuman-base, testcard",
+        "engines that can: magihuman, magihuman-base, hosted, testcard",
     )
 
 

@@ -100,6 +100,8 @@ webhooks = sa.Table(
     sa.Column("events", _Json, nullable=False),
     sa.Column("base_url", sa.Text, nullable=False),
     sa.Column("created_at", _Time, nullable=False),
+    sa.Column("secret_number", sa.Integer, nullable=False, server_default="1"),  # 1 more at each rotation
+    sa.Column("rotated_at", _Time),
 )
 
 deliveries = sa.Table(

@@ -120,7 +120,7 @@ def test_a_rate_limit_is_one_for_all_processes_and_lets_in_evenly_when_it_is_use
     key, secret = service.keys.create("slow", requests_per_minute=2)
     service.keys.count(key)
     other.keys.count(key)
-    with pytest.raises(LimitExceeded, match="2 requests a minute; try again in (29|30) s"):
+    with pytest.raises(LimitExceeded, match=r"2 requests a minute; try again in (29|30) s"):
         service.keys.count(key)
     with service.database.write() as connection:
         connection.execute(sa.update(keys).values(full_at=keys.c.full_at - 30))  # as half a minute later

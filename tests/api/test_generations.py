@@ -187,6 +187,29 @@ def test_the_same_idempotency_key_answers_with_the_same_job(http):
     refused(http.post("/v1/generations", json={**SMALL, "seed": 8}, headers=headers), 409, "conflict")
 
 
+def test_a_form_that_is_sent_again_is_known_by_the_content_of_its_files(http):
+    def send(picture, *, metadata="{}", key="once"):
+        fields = {name: (None, str(value)) for name, value in SMALL.items()} | {"metadata": (None, metadata)}
+        files = {**fields, "image": ("cat.png", picture)}
+        return http.post("/v1/generations", files=files, headers={"Idempotency-Key": key})
+
+    first = send(png())
+    assert first.status_code == 202
+    again = send(png())
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+    refused(send(png(seed=1)), 409, "conflict")
+    stored = http.post("/v1/files", files={"file": ("cat.png", png())}).json()
+    by_id = http.post(
+        "/v1/generations", json={**SMALL, "image": stored["id"]}, headers={"Idempotency-Key": "once"}
+    )
+    assert by_id.json()["id"] == first.json()["id"]
+    named = '{"file_id": "mine", "url": "data:,x"}'  # what looks like an input and is none
+    assert send(png(), metadata=named, key="another").json()["metadata"] == {
+        "file_id": "mine",
+        "url": "data:,x",
+    }
+
+
 def test_cancel_retry_and_delete(http, service):
     made = http.post("/v1/generations", json=SMALL).json()
     here = f"/v1/generations/{made['id']}"

@@ -1,3 +1,6 @@
+import time
+from datetime import datetime
+
 import httpx
 import pytest
 from rig import SMALL, listening, pipeline, plainly, until
@@ -38,6 +41,24 @@ def test_an_endpoint_is_made_with_a_secret_that_is_shown_once(http, receiver):
     assert http.delete(f"/v1/webhooks/{endpoint['id']}").status_code == 204
     refused(http.get(f"/v1/webhooks/{endpoint['id']}"), 404, "not_found")
     refused(http.delete(f"/v1/webhooks/{endpoint['id']}"), 404, "not_found")
+
+
+def test_the_secret_of_an_endpoint_can_be_rotated(http, receiver):
+    made = http.post("/v1/webhooks", json={"url": receiver.url, "events": ["canceled"]}).json()
+    assert made["previous_secret_until"] is None
+    answer = http.post(f"/v1/webhooks/{made['id']}/rotate")
+    rotated = answer.json()
+    assert answer.status_code == 200
+    assert rotated["secret"] not in {made["secret"], None}
+    until_s = datetime.fromisoformat(rotated["previous_secret_until"]).timestamp() - time.time()
+    assert until_s == pytest.approx(24 * 3600, abs=60)
+    job = http.post("/v1/generations", json=SMALL).json()
+    http.post(f"/v1/generations/{job['id']}/cancel")
+    until(lambda: receiver.came)
+    _, headers, body = receiver.came[0]
+    for secret in (made["secret"], rotated["secret"]):
+        assert Webhook(secret).verify(body, headers)["data"]["id"] == job["id"]
+    refused(http.post("/v1/webhooks/nothing/rotate"), 404, "not_found")
 
 
 def test_a_finished_clip_is_told_signed_and_with_a_link_that_works(http, service, receiver, tmp_path):

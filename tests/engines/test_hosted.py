@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from rig import PROMPT, listening, open_service, pipeline, png, submit, working
 
+from happyhorse.cli import app as cli
 from happyhorse.engines.catalog_hosted import hosted
 from happyhorse.engines.hosted import HostedEngine
 from happyhorse.engines.plan import plan
@@ -28,6 +29,7 @@ from happyhorse.jobs.store import Filter
 from happyhorse.media.read import probe
 from happyhorse.media.write import encode
 from happyhorse.request import parse_request
+from happyhorse.settings import Settings
 
 DIALECTS = ("dashscope", "replicate")
 SHORT = {"prompt": PROMPT, "duration": 3, "resolution": "480P", "seed": 7, "engine": "hosted"}
@@ -213,16 +215,17 @@ def test_the_clip_is_followed_copied_and_described(tmp_path, dialect):
 
 
 @both
-def test_a_cancel_is_passed_on(there, engine, tmp_path, dialect):
+@pytest.mark.parametrize("way", [Canceled, KeyboardInterrupt])
+def test_a_cancel_is_passed_on(there, engine, tmp_path, dialect, way):
     runner = engine(dialect)
     decided = planned(runner.capabilities)
     take = runner.denoise(decided, on_progress=quiet)
     assert newest(there[0]).status is Status.QUEUED
 
     def stop(_progress):
-        raise Canceled
+        raise way
 
-    with pytest.raises(Canceled):
+    with pytest.raises(way):
         runner.render(decided, take, tmp_path / "clip.mp4", on_progress=stop)
     assert newest(there[0]).status is Status.CANCELED
     assert list(tmp_path.iterdir()) == []
@@ -354,3 +357,73 @@ def test_an_order_is_followed_only_where_it_was_given(there, engine, tmp_path):
     other = HostedEngine(hosted("dashscope", "https://elsewhere.example"), "sk-x")
     with pytest.raises(EngineError, match=r"this machine forwards to https://elsewhere\.example"):
         other.render(decided, take, tmp_path / "clip.mp4", on_progress=quiet)
+
+
+# -- the command line ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def generate(capsys, monkeypatch, tmp_path):
+    def call(url, key, *args, dialect="replicate"):
+        for name, value in {"DIALECT": dialect, "URL": url, "KEY": key}.items():
+            monkeypatch.setenv(f"HAPPYHORSE_HOSTED_{name}", value)
+        monkeypatch.setenv("HAPPYHORSE_DATA_DIR", str(tmp_path))
+        small = ("--duration", "3", "--resolution", "480P", "--seed", "7")
+        with pytest.raises(SystemExit) as caught:
+            cli.main(
+                ["generate", PROMPT, "--engine", "hosted", *small, "-o", str(tmp_path / "clip.mp4"), *args]
+            )
+        out, err = capsys.readouterr()
+        assert not key or key not in out + err
+        return caught.value.code or 0, out, err
+
+    return call
+
+
+def test_generate_forwards_and_copies(generate, tmp_path):
+    service = open_service(tmp_path)
+    with listening(service) as url, working(service, tmp_path):
+        code, out, err = generate(url, service.keys.create("hosted")[1])
+    assert (code, newest(service).status) == (0, Status.SUCCEEDED), err
+    assert "848x480, 3 s, seed 7, engine hosted" in out
+    assert probe(tmp_path / "clip.mp4").num_frames == 75
+    service.close()
+
+
+@pytest.mark.parametrize(
+    ("key", "args", "code", "said"),
+    [
+        ("", [], 2, "--engine hosted needs HAPPYHORSE_HOSTED_KEY: your own key for the replicate endpoint"),
+        ("sk-wrong", [], 1, "does not take the key in HAPPYHORSE_HOSTED_KEY: "),
+        ("sk wrong", [], 2, "HAPPYHORSE_HOSTED_KEY must be one word of plain characters"),
+    ],
+)
+def test_a_key_that_cannot_be_used_is_one_line(generate, there, tmp_path, key, args, code, said):
+    found, out, err = generate(there[1], key, *args)
+    assert (found, out) == (code, "")
+    assert said in err.splitlines()[-1]
+    assert list(tmp_path.glob("*.mp4")) == []
+
+
+def test_a_plan_needs_no_key_and_sends_nothing(generate):
+    code, out, _ = generate("http://127.0.0.1:9", "", "--plan", dialect="dashscope")
+    assert code == 0
+    said = " ".join(out.split())
+    assert "engine hosted, made by another server" in said
+    assert "sent to http://127.0.0.1:9 (dashscope, model happyhorse-1.1-t2v): the prompt;" in said
+
+
+@pytest.mark.parametrize("prices", ["720P", "720P=free", "720P=-1"])
+def test_a_price_that_is_none_is_named(prices):
+    with pytest.raises(
+        InvalidRequest, match="HAPPYHORSE_HOSTED_PRICES must be resolutions with USD per second"
+    ):
+        Settings.from_env({"HAPPYHORSE_HOSTED_PRICES": prices})
+
+
+def test_settings_do_not_show_the_key():
+    settings = Settings.from_env(
+        {"HAPPYHORSE_HOSTED_KEY": "sk-1", "HAPPYHORSE_HOSTED_PRICES": "720p = 0.14,"}
+    )
+    assert "sk-1" not in repr(settings)
+    assert settings.hosted.prices == {"720P": 0.14}

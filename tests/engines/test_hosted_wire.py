@@ -48,7 +48,8 @@ class Scripted:
                 self.end_headers()
                 self.wfile.write(data)
 
-            do_POST = do_GET
+            def do_POST(self):
+                self.do_GET()
 
             def log_message(self, *_):
                 pass
@@ -56,7 +57,7 @@ class Scripted:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.handle_error = lambda *_: None
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def test_a_poll_is_tried_again_until_patience_ends(server, tmp_path):
     said = failing(RemoteError, server, tmp_path, *script)
     assert said == f"task t1 at {server.url} failed: no luck (InternalError)"
     said = failing(RemoteUnreachable, server, tmp_path, TASK, (503, b""))
-    assert said == f"{server.url} answered 503: HTTP 503; tried for 0.3 s"
+    assert said == f"{server.url} does not serve now (it answered 503); tried for 0.3 s"
 
 
 @pytest.mark.parametrize(
@@ -182,10 +183,14 @@ def test_an_upload_goes_without_the_key_and_its_refusal_is_told(server, tmp_path
     policy = {**dict.fromkeys(names, "p"), "upload_host": f"{server.url}/bucket", "upload_dir": "d"}
     script = [{"data": policy}, (403, b"<Error/>")]
     said = failing(RemoteError, server, tmp_path, *script, image=str(tmp_path / "in.png"))
-    assert said == f"{server.url} named a place for image.png that answered HTTP 403"
+    assert said == f"{server.url} named a place for image.png that did not take it (it answered 403)"
     method, path, headers, body = server.came[-1]
     assert (method, path) == ("POST", "/bucket")
     assert "Authorization" not in headers
     assert str(tmp_path).encode() not in body
     said = failing(RemoteError, server, tmp_path, {"data": {}}, image=str(tmp_path / "in.png"))
     assert "an upload policy without its fields" in said
+    said = failing(
+        RemoteError, server, tmp_path, b"<html>", image=str(tmp_path / "in.png"), dialect="replicate"
+    )
+    assert "which is not its API" in said

@@ -1,7 +1,9 @@
 """The 15 B engine on a random release: every stage runs, in the planned sizes; what it cannot do is refused in the plan."""
 
+import weakref
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,18 +13,24 @@ from PIL import Image
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-from tiny_magihuman import DISTILLED, GUIDED, tiny_engine
+from ranked import run_ranks
+from tiny_magihuman import CONFIG, DISTILLED, GUIDED, random_network, tiny_engine
 
 from happyhorse.engines.catalog import MAGIHUMAN
 from happyhorse.engines.catalog_magihuman import BASE_SIZES
+from happyhorse.engines.magihuman import MagiHumanEngine
 from happyhorse.engines.magihuman_load import Arranger, open_engine
 from happyhorse.engines.plan import plan
+from happyhorse.engines.take import Take
 from happyhorse.errors import Canceled, EngineError, MediaError, OutOfMemory, Unsupported, WeightsMissing
 from happyhorse.hub.parts import PARTS
 from happyhorse.hub.store import WeightStore
 from happyhorse.media.read import decode_audio, probe
 from happyhorse.media.write import encode
+from happyhorse.model.follow import follow, lead
 from happyhorse.model.pictures import first_frame
+from happyhorse.model.release import networks_of
+from happyhorse.model.transformer import Transformer
 from happyhorse.model.turbo_vae import TurboVae
 from happyhorse.request import parse_request
 from happyhorse.shapes import RATIOS, SAMPLE_RATE, output_size, ratio_value
@@ -164,18 +172,118 @@ def test_cancel_within_a_step_leaves_no_file(engine, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_out_of_memory_is_said_and_the_engine_lives(engine, tmp_path, monkeypatch):
-    def full(*_args, **_options):
+def clip_over_ranks(ranks, folder):
+    """Rank 0 makes a clip with networks that the others follow."""
+    if ranks.rank:
+        follow(lambda name, _: random_network(networks_of(CONFIG)[name].config, name), ranks)
+        return
+    engine = tiny_engine(folder)
+    loaders = engine.release.arrange(None).loaders
+    for name in ("distill", "540p_sr"):
+        plain = loaders[name]
+        loaders[name] = lambda name=name, plain=plain: lead(
+            plain(), ranks, network=name, arrangement="resident"
+        )
+    _, take = make(engine, folder / "a.mp4")
+    (folder / "take").write_bytes(take.to_bytes())
+    ranks.end()
+
+
+@pytest.mark.slow
+def test_a_clip_over_two_processes_is_that_of_one(engine, tmp_path):
+    run_ranks(clip_over_ranks, 2, tmp_path)
+    found = Take.from_bytes((tmp_path / "take").read_bytes())
+    alone = engine.denoise(decided(), on_progress=lambda _: None)
+    for name in ("video", "audio"):
+        np.testing.assert_allclose(found.latents[name], alone.latents[name], atol=1e-4)
+    assert probe(tmp_path / "a.mp4").num_frames == 75
+
+
+class TinyArranger(Arranger):
+    """Chooses as the real one does; the parts are tiny."""
+
+    def __init__(self, folder, loaders, ranks=None):
+        super().__init__(WeightStore(folder), {part.name: part for part in PARTS}, torch.device("cpu"), ranks)
+        self.loaders = loaders
+
+    def _loaders(self, _strategy):
+        return self.loaders
+
+
+@pytest.fixture
+def arranged(engine, tmp_path, monkeypatch):
+    """The engine on a GPU with much memory, as far as its arranger can tell."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (140_000_000_000, 0))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
+    arranger = TinyArranger(tmp_path, engine.release.arrange(None).loaders)
+    return MagiHumanEngine(DISTILLED, replace(engine.release, arrange=arranger))
+
+
+class Full:
+    """Fails for lack of memory, `times` times, with tensors in hand; then does what it stands for."""
+
+    def __init__(self, monkeypatch, owner, name, *, times):
+        self.true, self.left, self.held, self.still_held = getattr(owner, name), times, [], []
+
+        def stand_in(*args, **options):
+            return self(*args, **options)
+
+        monkeypatch.setattr(owner, name, stand_in)
+
+    def __call__(self, *args, **options):
+        self.still_held += [reference() is not None for reference in self.held]
+        if not self.left:
+            return self.true(*args, **options)
+        self.left -= 1
+        activations = torch.zeros(1000)
+        self.held.append(weakref.ref(activations))
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has ...")
 
-    with monkeypatch.context() as patched:
-        patched.setattr(TurboVae, "draw", full)
-        with pytest.raises(
-            OutOfMemory, match="too little memory for turbo_vae at this size: CUDA out of memory"
-        ):
-            make(engine, tmp_path / "a.mp4")
-    assert engine.release.arrange(None).loaded == {}
-    make(engine, tmp_path / "a.mp4", draft=True)
+
+def test_out_of_memory_amid_other_processes_is_final(arranged, tmp_path, monkeypatch):
+    arranged.release.arrange.ranks = SimpleNamespace(is_calling=True)
+    full = Full(monkeypatch, Transformer, "forward", times=2)
+    with pytest.raises(OutOfMemory, match="too little memory for distill"):
+        make(arranged, tmp_path / "a.mp4", draft=True)
+    assert full.left == 1
+
+
+@pytest.mark.parametrize(("owner", "name"), [(Transformer, "forward"), (TurboVae, "draw")])
+def test_out_of_memory_is_tried_once_more_in_a_leaner_arrangement(
+    arranged, tmp_path, monkeypatch, owner, name
+):
+    expected, _ = make(arranged, tmp_path / "a.mp4", draft=True)
+    assert arranged.release.arrange.strategy == "resident"
+    full, fractions = Full(monkeypatch, owner, name, times=1), []
+    made, _ = make(arranged, tmp_path / "b.mp4", lambda report: fractions.append(report.fraction), draft=True)
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+    assert made.num_frames == expected.num_frames
+    assert full.held
+    assert not any(full.still_held)
+    assert fractions == sorted(fractions)
+
+
+def test_out_of_memory_twice_is_said_with_figures_and_the_engine_lives(arranged, tmp_path, monkeypatch):
+    full = Full(monkeypatch, TurboVae, "draw", times=2)
+    said = (
+        r"too little memory for turbo_vae at this size: CUDA out of memory; planned: swapped, at most 31\.\d GB "
+        r"of 140\.0 GB free \(stage base: weights 30\.6, activations \d\.\d\)$"
+    )
+    with pytest.raises(OutOfMemory, match=said):
+        make(arranged, tmp_path / "a.mp4", draft=True)
+    assert full.left == 0
+    assert arranged.release.arrange.arranged.loaded == {}
+    assert list(tmp_path.iterdir()) == []
+    make(arranged, tmp_path / "a.mp4", draft=True)
+
+
+def test_out_of_memory_in_the_leanest_arrangement_is_final(arranged, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (24_000_000_000, 0))
+    full = Full(monkeypatch, TurboVae, "draw", times=2)
+    said = r"planned: fp8, at most 16\.\d GB of 24\.0 GB free .*; no arrangement is leaner than fp8$"
+    with pytest.raises(OutOfMemory, match=said):
+        make(arranged, tmp_path / "a.mp4", draft=True)
+    assert full.left == 1
 
 
 @pytest.mark.slow

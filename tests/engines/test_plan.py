@@ -317,7 +317,7 @@ def test_fit_makes_the_clip_as_long_as_its_lines_and_no_longer():
 def test_a_language_the_engine_does_not_speak_is_refused_and_others_are_named():
     with pytest.raises(
         Unsupported,
-        match=r"nano does not speak Japanese; .*engines that can: magihuman, magihuman-base, testcard",
+        match=r"nano does not speak Japanese; .*engines that can: magihuman, magihuman-base, hosted, testcard",
     ):
         planned(NANO, prompt="彼女が言う「今日は寒いですね」")
     with pytest.raises(Unsupported, match="German"):
@@ -347,7 +347,7 @@ def test_a_voice_track_sets_the_length_and_replaces_the_lines():
     [
         (
             {"image": "x"},
-            "nano has no weights for i2v (an image as first frame); it does t2v (a prompt alone); engines that can: magihuman, magihuman-base, testcard",
+            "nano has no weights for i2v (an image as first frame); it does t2v (a prompt alone); engines that can: magihuman, magihuman-base, hosted, testcard",
         ),
         ({"references": ["x"]}, "nano has no weights for r2v"),
         ({"video": "x"}, "nano has no weights for edit"),

@@ -3,11 +3,13 @@ import json
 import time
 
 import pytest
+import sqlalchemy as sa
 from rig import Command, answers, free_port, open_service, pipeline, plainly, submit, until
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from happyhorse.api.forms import forms
 from happyhorse.api.links import Links
+from happyhorse.db import webhooks
 from happyhorse.engines.base import Progress
 from happyhorse.errors import InvalidRequest, LimitExceeded, NotFound
 from happyhorse.jobs import deliveries, endpoints
@@ -30,7 +32,7 @@ def local(service):
 @contextlib.contextmanager
 def dispatching(service, **options):
     options = {"forms": forms(Links(service.secret, None)), "secret": service.secret, **options}
-    running = Dispatcher(service.deliveries, service.store, service.outbound, **options)
+    running = Dispatcher(service.deliveries, service.endpoints, service.store, service.outbound, **options)
     running.start()
     try:
         yield running
@@ -84,6 +86,38 @@ def test_the_signature_is_the_standards_own_and_each_target_has_its_secret(local
             Webhook(signing_secret(local.secret, "another")).verify(body, headers)
         with pytest.raises(Exception, match="No matching signature"):
             Webhook(signing_secret(local.secret, signers[path])).verify(body + b" ", headers)
+
+
+def test_after_a_rotation_both_secrets_sign_for_a_day_and_then_the_new_one_alone(local, receiver):
+    endpoint = register(local, receiver.url)
+    first, second, third = (signing_secret(local.secret, endpoint.id, number) for number in (1, 2, 3))
+    assert len({first, second, third}) == 3
+    local.endpoints.rotate(endpoint.id, owner="local")
+
+    def signers():
+        """Which secrets the next message verifies with."""
+        receiver.came.clear()
+        canceled(local)
+        until(lambda: receiver.came)
+        _, headers, body = receiver.came[0]
+        found = []
+        for secret in (first, second, third):
+            with contextlib.suppress(WebhookVerificationError):
+                Webhook(secret).verify(body, headers)
+                found.append(secret)
+        return found
+
+    with dispatching(local):
+        assert signers() == [first, second]
+        local.endpoints.rotate(endpoint.id, owner="local")
+        assert signers() == [second, third]
+        with local.database.write() as connection:
+            connection.execute(
+                sa.update(webhooks).values(rotated_at=webhooks.c.rotated_at - endpoints.OVERLAP_S)
+            )
+        assert signers() == [third]
+    with pytest.raises(NotFound):
+        local.endpoints.rotate(endpoint.id, owner="another")
 
 
 def test_links_in_a_message_lead_to_the_address_that_was_submitted_to(local, receiver, tmp_path):

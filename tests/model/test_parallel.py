@@ -50,7 +50,7 @@ def conduct(ranks, folder, config):
             ranks.returned()
         ranks.end()
     else:
-        while call := ranks.receive(torch.device("cpu")):
+        while call := ranks.receive():
             assert (call.network, call.arrangement) == ("a", "b")
             found.append(tuple(model(call.sequence)))
     torch.save(found, folder / f"{ranks.rank}.pt")

@@ -18,6 +18,7 @@ from happyhorse.model.sampler import (
     gaussian,
     guide,
     sigmas_of,
+    video_noise,
 )
 from happyhorse.shapes import LatentShape
 
@@ -159,3 +160,19 @@ def test_superres_prepares_both_streams_and_keeps_variance() -> None:
     assert start.video[0, 0, 0, 0, 0] == pytest.approx(0.8389104 * float(base.video[0, 0, 0, 0, 0]))
     with pytest.raises(ValueError, match="agree"):
         superres.upsample(base.video, grid=LatentShape(4, 8, 8))
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.5, 0.7])
+def test_frames_share_as_much_of_their_noise_as_said_and_each_is_standard_normal(shared):
+    noise = video_noise((2, 16, 5, 16, 16), shared=shared, generator=torch.Generator().manual_seed(0))
+    frames = noise.transpose(1, 2).flatten(2)  # (b, t, values)
+    assert frames.std().item() == pytest.approx(1, abs=0.02)
+    correlations = torch.corrcoef(frames[0])
+    assert correlations.fill_diagonal_(shared).sub(shared).abs().max() < 0.05
+    assert torch.corrcoef(torch.stack([frames[0, 0], frames[1, 0]]))[0, 1].abs() < 0.05
+
+
+def test_without_sharing_the_noise_is_the_plain_one():
+    plain = torch.randn(1, 4, 3, 2, 2, generator=torch.Generator().manual_seed(5))
+    drawn = video_noise((1, 4, 3, 2, 2), shared=0.0, generator=torch.Generator().manual_seed(5))
+    assert torch.equal(drawn, plain)

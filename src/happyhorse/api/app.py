@@ -63,7 +63,12 @@ def create_app(
     feed = Feed(service.store)
     links = Links(service.secret, public_url)
     dispatcher = Dispatcher(
-        service.deliveries, service.store, service.outbound, forms(links), secret=service.secret
+        service.deliveries,
+        service.endpoints,
+        service.store,
+        service.outbound,
+        forms(links),
+        secret=service.secret,
     )
 
     @asynccontextmanager

@@ -18,7 +18,7 @@ from happyhorse.api import views
 from happyhorse.api.auth import Identity
 from happyhorse.api.body import read_fields
 from happyhorse.api.context import Context, Here
-from happyhorse.api.problems import CONFLICT
+from happyhorse.api.problems import CONFLICT, file_answers
 from happyhorse.errors import InvalidRequest, NotFound
 from happyhorse.jobs.job import Job, Status
 from happyhorse.jobs.keys import Scope
@@ -212,7 +212,9 @@ async def _stream(here: Context, job_id: str, after: int) -> AsyncIterator[Serve
 
 
 @router.head("/v1/generations/{job_id}/content", include_in_schema=False)
-@router.get("/v1/generations/{job_id}/content", response_class=FileResponse)
+@router.get(
+    "/v1/generations/{job_id}/content", response_class=FileResponse, responses=file_answers("video/mp4")
+)
 def content(job_id: str, request: Request, here: Here) -> FileResponse:
     """The clip. Takes Range and HEAD; a signed link needs no credential."""
     job = _linked_job(job_id, request, here)
@@ -220,7 +222,9 @@ def content(job_id: str, request: Request, here: Here) -> FileResponse:
 
 
 @router.head("/v1/generations/{job_id}/thumbnail", include_in_schema=False)
-@router.get("/v1/generations/{job_id}/thumbnail", response_class=FileResponse)
+@router.get(
+    "/v1/generations/{job_id}/thumbnail", response_class=FileResponse, responses=file_answers("image/jpeg")
+)
 def thumbnail(job_id: str, request: Request, here: Here) -> FileResponse:
     """Its first frame, as a small JPEG."""
     job = _linked_job(job_id, request, here)

@@ -27,7 +27,7 @@ _PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}}}
 _RETRY = {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}
 _THEIRS = {
     "description": "An error in the dialect's own form; one that precedes the dialect is a problem.",
-    "content": {"application/json": {}, **_PROBLEM},
+    "content": {"application/json": {}, MEDIA_TYPE: {}},
 }
 
 

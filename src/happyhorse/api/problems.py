@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from happyhorse.errors import HappyHorseError, LimitExceeded, Unauthenticated
+from happyhorse.errors import HappyHorseError, InvalidRequest, LimitExceeded, Unauthenticated
 
 MEDIA_TYPE = "application/problem+json"
 CONFLICT: dict[int | str, dict[str, Any]] = {409: {}}
@@ -32,6 +32,16 @@ class Problem(BaseModel):
     code: str
     field: str | None = None
     retryable: bool = False
+
+
+def file_answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """What a route answers that sends a file, whole or in part."""
+    content: dict[str, object] = {media_type: {} for media_type in media_types}
+    return {
+        200: {"description": "The whole file.", "content": content},
+        206: {"description": "The part that `Range` asked for.", "content": content},
+        416: {"description": "`Range` lies outside of the file."},
+    }
 
 
 def problem(
@@ -75,7 +85,9 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(_request: Request, err: HTTPException) -> JSONResponse:
         codes: Mapping[int, str] = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
-        return problem(err.status_code, codes.get(err.status_code, "invalid_request"), str(err.detail))
+        # A body that the framework cannot even parse is answered as one that does not fit.
+        status = InvalidRequest.status if err.status_code == 400 else err.status_code
+        return problem(status, codes.get(status, InvalidRequest.code), str(err.detail))
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, err: Exception) -> JSONResponse:

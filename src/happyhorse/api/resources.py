@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from happyhorse.api import views
 from happyhorse.api.context import Here
+from happyhorse.api.problems import file_answers
 from happyhorse.jobs.keys import DEFAULT_SCOPES, Scope
 from happyhorse.jobs.store import MAX_PAGE
 
@@ -53,7 +54,12 @@ MEDIA_TYPES = {
 
 
 @router.head("/v1/files/{file_id}/content", include_in_schema=False)
-@router.get("/v1/files/{file_id}/content", response_class=FileResponse, tags=["files"])
+@router.get(
+    "/v1/files/{file_id}/content",
+    response_class=FileResponse,
+    responses=file_answers(*MEDIA_TYPES.values()),
+    tags=["files"],
+)
 def file_content(file_id: str, request: Request, here: Here) -> FileResponse:
     """Its bytes. A signed link needs no credential."""
     owner = None if here.links.is_signed(request) else here.auth.identify(request, "read").sees

@@ -124,6 +124,7 @@ class WebhookView(BaseModel):
     url: str
     events: list[str]
     created_at: datetime
+    previous_secret_until: datetime | None
 
 
 class NewWebhookView(WebhookView):
@@ -255,7 +256,10 @@ def event_type(event: str) -> str:
 
 
 def webhook(endpoint: Endpoint) -> dict[str, object]:
-    times = {"created_at": when(endpoint.created_at)}
+    times = {
+        "created_at": when(endpoint.created_at),
+        "previous_secret_until": maybe(endpoint.overlap_ends_at),
+    }
     return {"id": endpoint.id, "url": endpoint.url, "events": list(endpoint.events), **times}
 
 

@@ -8,8 +8,9 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from happyhorse.api import views
-from happyhorse.api.context import Here
+from happyhorse.api.context import Context, Here
 from happyhorse.jobs.deliveries import State
+from happyhorse.jobs.endpoints import Endpoint
 from happyhorse.jobs.outbound import MAX_URL_CHARS
 from happyhorse.jobs.store import MAX_PAGE
 from happyhorse.jobs.webhooks import TERMINAL_EVENTS, EventName, Target, signing_secret
@@ -28,8 +29,7 @@ def create(request: Request, here: Here, body: NewWebhook) -> views.NewWebhookVi
     who = here.auth.identify(request, "generate")
     target = Target(body.url, here.links.base(request), events=tuple(dict.fromkeys(body.events)))
     made = here.service.endpoints.create(target, owner=who.caller.owner, audience=who.sees)
-    secret = signing_secret(here.service.secret, made.id)
-    return views.NewWebhookView.model_validate({**views.webhook(made), "secret": secret})
+    return _with_secret(made, here)
 
 
 @router.get("/v1/webhooks", response_model=list[views.WebhookView])
@@ -84,6 +84,18 @@ def show(webhook_id: str, request: Request, here: Here) -> views.WebhookView:
     return views.WebhookView.model_validate(
         views.webhook(here.service.endpoints.get(webhook_id, owner=who.sees))
     )
+
+
+@router.post("/v1/webhooks/{webhook_id}/rotate", response_model=views.NewWebhookView)
+def rotate(webhook_id: str, request: Request, here: Here) -> views.NewWebhookView:
+    """Give it a new secret, shown here and nowhere else. Messages are signed by both until `previous_secret_until`."""
+    who = here.auth.identify(request, "generate")
+    return _with_secret(here.service.endpoints.rotate(webhook_id, owner=who.sees), here)
+
+
+def _with_secret(endpoint: Endpoint, here: Context) -> views.NewWebhookView:
+    secret = signing_secret(here.service.secret, endpoint.id, endpoint.secret_number)
+    return views.NewWebhookView.model_validate({**views.webhook(endpoint), "secret": secret})
 
 
 @router.delete("/v1/webhooks/{webhook_id}", status_code=204)

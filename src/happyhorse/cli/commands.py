@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from happyhorse.cli import checks, lab, remote, serve, weights
+from happyhorse.cli.bench_magihuman import bench_magihuman
 from happyhorse.cli.generate import generate
 from happyhorse.cli.inspect import inspect
 from happyhorse.cli.refine import refine
@@ -61,7 +62,7 @@ def _options(
     pass
 
 
-checks.bench.command("magihuman")(weights.roofline)
+checks.bench.command("magihuman")(bench_magihuman)
 
 for name, command in _COMMANDS.items():
     app.command(name)(command)

@@ -109,37 +109,6 @@ def convert(
     print(target)
 
 
-def roofline(
-    duration: Annotated[int, typer.Option(help="Seconds.", min=3, max=15)] = 5,
-    tflops: Annotated[float, typer.Option(help="Rate of the GPU in bf16, in TFLOP/s.", min=1)] = 790.0,
-) -> None:
-    """Count the arithmetic of engine magihuman by stage, and the least time it takes; measures nothing."""
-    from happyhorse.engines.catalog import CATALOG
-    from happyhorse.engines.plan import plan
-    from happyhorse.engines.roofline import work_of
-    from happyhorse.request import parse_request
-
-    print(
-        f"{'engine':<15} {'drawn at':<10} {'stage':<7} {'tokens':>7} {'passes':>6} {'TFLOP':>8} {'seconds':>8}"
-    )
-    for name in ("magihuman", "magihuman-base"):
-        for fields in ({"draft": True}, {"resolution": "720P"}, {"resolution": "1080P"}):
-            request = parse_request(
-                {"prompt": "A cat.", "seed": 1, "duration": duration, "engine": name, **fields}
-            )
-            decided = plan(request, CATALOG[name], media={})
-            last = decided.refine
-            size = f"{last.width}x{last.height}" if last else f"{decided.base_width}x{decided.base_height}"
-            stages = work_of(decided, CATALOG[name])
-            for stage in stages:
-                seconds = stage.seconds(tflops * 1e12)
-                tokens = f"{stage.tokens:>7} {stage.passes:>6}" if stage.tokens else " " * 14
-                print(
-                    f"{name:<15} {size:<10} {stage.stage:<7} {tokens} {stage.flop / 1e12:>8.0f} {seconds:>8.2f}"
-                )
-            print(f"{'':<15} {size:<10} {'in all':<30} {sum(s.seconds(tflops * 1e12) for s in stages):>8.2f}")
-
-
 def _store(engine: str) -> WeightStore:
     from happyhorse.hub.store import WeightStore
     from happyhorse.settings import Settings

@@ -135,6 +135,8 @@ class Capabilities:
     """Lower-case words the engine can draw; None when the engine does not say."""
     stand_ins: Mapping[str, str] = field(default_factory=dict)
     """Lower-case words and phrases for which the engine draws something near -> what it draws."""
+    jobs_at_once: int = 1
+    """How many one worker runs beside each other."""
     forward: Forward | None = None
     """Where requests are sent by an engine that makes nothing itself."""
 

@@ -58,6 +58,7 @@ HOSTED = Capabilities(
         encode_s_per_mpx=0.2,
         resident_bytes=150_000_000,
     ),
+    jobs_at_once=8,  # they only wait
     forward=FORWARDS["dashscope"],
 )
 

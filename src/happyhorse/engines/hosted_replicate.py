@@ -31,7 +31,7 @@ class Replicate:
     def send(self, file: Local) -> str:
         """Upload to the account's files. Returns the link that the input takes."""
         answer = self.wire.post_file("/v1/files", file, "content", {}, with_key=True)
-        link = text_at(answer.json(), "urls", "get")
+        link = text_at(self.wire.facts(answer), "urls", "get")
         if not link:
             raise RemoteError(f"{self.wire.address} took a file and answered no link to it")
         return link

@@ -130,7 +130,7 @@ class Wire:
         is_order: bool = False,
     ) -> Json:
         """Send a request and return its answer. An order is sent again only when it surely was not taken."""
-        return self._facts(
+        return self.facts(
             self._tried(
                 lambda: self._http.request(method, path, json=json, headers=headers), is_order=is_order
             )
@@ -163,7 +163,8 @@ class Wire:
             return answer
         if with_key:
             raise self._error(answer)
-        raise RemoteError(f"{self.address} named a place for {file.name} that answered {self._said(answer)}")
+        said = self._said(answer)
+        raise RemoteError(f"{self.address} named a place for {file.name} that did not take it ({said})")
 
     def finished(self, link: object) -> Look:
         """A finished clip by its link. Raises: RemoteError for what is no link."""
@@ -214,7 +215,7 @@ class Wire:
                 answer = send()
                 if answer.status_code not in (_BUSY if is_order else _FAILING):
                     return answer
-                why = f"answered {answer.status_code}: {self._said(answer)}"
+                why = f"does not serve now ({self._said(answer)})"
             except httpx.UnsupportedProtocol:
                 raise
             except httpx.TransportError as err:
@@ -227,7 +228,8 @@ class Wire:
             self._pause(pause_s)
             pause_s = min(2 * pause_s, _MAX_PAUSE_S)
 
-    def _facts(self, answer: httpx.Response) -> Json:
+    def facts(self, answer: httpx.Response) -> Json:
+        """What an answer says. Raises: RemoteError and what lies below it for an error or what is no object."""
         if not answer.is_success:
             raise self._error(answer)
         facts = _object(answer)
@@ -250,7 +252,7 @@ class Wire:
 
     def _said(self, answer: httpx.Response) -> str:
         facts = _object(answer)
-        return self.quoted(self._sentence(facts) if facts else "") or f"HTTP {answer.status_code}"
+        return self.quoted(self._sentence(facts) if facts else "") or f"it answered {answer.status_code}"
 
     def quoted(self, text: str) -> str:
         """What the server said, fit to stand in a message: one line, not too long, without the key."""

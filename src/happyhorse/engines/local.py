@@ -21,6 +21,7 @@ from torch import Tensor
 
 from happyhorse.engines.base import PREVIEW_SIDE, Capabilities, OnProgress
 from happyhorse.engines.catalog import CATALOG
+from happyhorse.engines.complete import Reading, choose, complete, said
 from happyhorse.engines.plan import Plan
 from happyhorse.engines.progress import Reporter
 from happyhorse.engines.take import Take
@@ -32,7 +33,7 @@ from happyhorse.model.audio_vae import AudioVae
 from happyhorse.model.checkpoint import Checkpoint, load_checkpoint, weights_hash
 from happyhorse.model.pack import Latents, pack
 from happyhorse.model.phonemes import Spoken, phonemes_of
-from happyhorse.model.sampler import Velocity, denoise
+from happyhorse.model.sampler import Velocity, denoise, video_noise
 from happyhorse.model.text import TextEncoder
 from happyhorse.model.video_vae import VideoVae
 from happyhorse.request import Output
@@ -121,17 +122,26 @@ class LocalEngine:
                 metadata=plan.tags(self.weights.digest),
             )
         reporter.say("finish", 1, 1)
-        return plan.output(output, weights_hash=self.weights.digest)
+        chosen, reading = self._understand(plan)
+        notes = (f"left open by the prompt, chosen by the seed: {said(chosen, reading)}",) if chosen else ()
+        return plan.output(output, weights_hash=self.weights.digest, notes=notes)
+
+    def _understand(self, plan: Plan) -> tuple[dict[str, str], Reading]:
+        """What is chosen for the prompt, and what it says itself. A first frame leaves nothing open."""
+        reading = {name: read.value for name, read in self.weights.text.read([plan.prompt])[0].items()}
+        return {} if plan.image is not None else choose(reading, plan.seed), reading
 
     def _denoise(self, plan: Plan, shape: LatentShape, reporter: Reporter) -> Latents:
         model, settings = self.weights.checkpoint.model, self.weights.checkpoint.sampler
         num_audio = shape.audio().num_latents
-        phonemes = phonemes_of(self._speak(plan), num_audio=num_audio)
+        chosen, reading = self._understand(plan)
+        gender = chosen.get("gender") or reading["gender"]
+        phonemes = phonemes_of(_speak(plan, "male" if gender == "man" else "female"), num_audio=num_audio)
         first = None if plan.image is None else self._first_frame(plan)
         generator = torch.Generator().manual_seed(plan.seed)
         audio = torch.randn(1, num_audio, model.config.audio_channels, generator=generator)
-        size = (shape.frames, shape.height, shape.width)
-        video = torch.randn(1, model.config.latent_channels, *size, generator=generator)
+        size = (1, model.config.latent_channels, shape.frames, shape.height, shape.width)
+        video = video_noise(size, shared=settings.shared_noise, generator=generator)
 
         def velocity_for(prompt: str) -> Velocity:
             text = self.weights.text.encode([prompt])
@@ -139,33 +149,13 @@ class LocalEngine:
             return lambda now: model(rows(video=now.video, audio=now.audio))
 
         return denoise(
-            velocity_for(plan.prompt),
+            velocity_for(complete(plan.prompt, chosen, reading)),
             Latents(video, audio),
             settings=replace(settings, num_steps=plan.num_steps),
             unconditional=velocity_for("") if settings.guidance else None,
             first_frame=first,
             on_step=lambda done, total: reporter.say("base", done, total),
         )
-
-    def _speak(self, plan: Plan) -> list[Spoken]:
-        """Place the plan's lines one after another; the voice's gender is what the prompt reader understood."""
-        if not plan.lines:
-            return []
-        reading = self.weights.text.read([plan.prompt])[0]["gender"]
-        gender = "male" if reading.value == "man" else "female"
-        spoken: list[Spoken] = []
-        clock_s = LINE_START_S
-        with Speaker() as speaker:
-            for line in plan.lines:
-                names = [
-                    n
-                    for n, v in VOICES.items()
-                    if v.language == (line.language or "en") and v.gender == gender
-                ]
-                speech = speaker.phonemes(line.text, VOICES[names[plan.seed % len(names)]])
-                spoken += [(phoneme_id(p.symbol), clock_s + p.start_s, p.duration_s) for p in speech.phonemes]
-                clock_s += speech.duration_s + LINE_GAP_S
-        return spoken
 
     def _first_frame(self, plan: Plan) -> Tensor:
         """Return the clean latent (1, c, 1, h, w) of the user's picture at base size."""
@@ -191,6 +181,22 @@ class LocalEngine:
                 yield watermark(frame) if plan.watermark else frame
                 number += 1
             reporter.say("decode", number, plan.num_frames, preview=small_jpeg(frame, PREVIEW_SIDE))
+
+
+def _speak(plan: Plan, gender: str) -> list[Spoken]:
+    """Place the plan's lines one after another, in a voice of this gender."""
+    if not plan.lines:
+        return []
+    spoken: list[Spoken] = []
+    clock_s = LINE_START_S
+    with Speaker() as speaker:
+        for line in plan.lines:
+            language = line.language or "en"
+            names = [n for n, v in VOICES.items() if (v.language, v.gender) == (language, gender)]
+            speech = speaker.phonemes(line.text, VOICES[names[plan.seed % len(names)]])
+            spoken += [(phoneme_id(p.symbol), clock_s + p.start_s, p.duration_s) for p in speech.phonemes]
+            clock_s += speech.duration_s + LINE_GAP_S
+    return spoken
 
 
 def _check_size(take: Take, plan: Plan) -> None:

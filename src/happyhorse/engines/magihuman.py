@@ -7,9 +7,11 @@ memory plan has it. A take holds the base latents and the prompt's features, so 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -21,7 +23,7 @@ from happyhorse.engines.enhance import enhance
 from happyhorse.engines.plan import Plan
 from happyhorse.engines.progress import Reporter
 from happyhorse.engines.take import Take
-from happyhorse.errors import MediaError
+from happyhorse.errors import MediaError, OutOfMemory
 from happyhorse.media.picture import watermark
 from happyhorse.media.read import decode_audio, decode_image
 from happyhorse.media.write import encode
@@ -43,10 +45,19 @@ TEXT_ENCODER, WAN_VAE, AUDIO_VAE, TURBO_VAE = "text_encoder", "wan_vae", "audio_
 _SHARES = {"prepare": 0.1, "base": 0.2, "refine": 0.4, "decode": 0.28, "finish": 0.02}
 _DRAFT_SHARES = {"prepare": 0.2, "base": 0.5, "decode": 0.28, "finish": 0.02}
 SILENCE = 1e-4
+_log = logging.getLogger("happyhorse.magihuman")
 
 
-Arrange = Callable[[Plan], Parts]
-"""Arranges the parts on the device so that a plan's clip fits. Raises: OutOfMemory with figures."""
+Result = TypeVar("Result")
+
+
+class Arrange(Protocol):
+    """Arranges the parts on the device so that a plan's clip fits; leaner than before when that `failed`, with the words why.
+
+    Raises: OutOfMemory with figures.
+    """
+
+    def __call__(self, plan: Plan, *, failed: str | None = None) -> Parts: ...
 
 
 @dataclass(frozen=True)
@@ -78,51 +89,68 @@ class MagiHumanEngine:
     def denoise(self, plan: Plan, *, on_progress: OnProgress) -> Take:
         """Stages prepare and base. Raises: what on_progress raises; MediaError for an input; WeightsMissing; OutOfMemory."""
         reporter = _reporter(plan, on_progress)
-        reporter.say("prepare", 0, 1)
-        assert plan.latent is not None
-        parts = self.release.arrange(plan)
-        network = self.release.networks[self.network]
-        with torch.inference_mode():
-            generator = torch.Generator(self.release.device).manual_seed(plan.seed)
-            voice = self._voice(plan, parts, generator)
-            conditions = replace(
-                self._text(plan, parts),
-                voice=voice,
-                first_frame=self._first_frame(plan, parts, (plan.base_width, plan.base_height)),
-            )
-            reporter.say("prepare", 1, 1)
-            with parts.use(self.network, Transformer) as model:
-                latents = make_base(
-                    model,
-                    replace(network.sampler, num_steps=plan.num_steps),
-                    conditions,
-                    grid=plan.latent,
-                    num_audio=plan.tokens.audio,
-                    noise=gaussian(generator),
-                    on_step=lambda done, total: reporter.say("base", done, total),
-                )
-        tensors = {"video": latents.video, "audio": latents.audio, "text": conditions.text}
-        kept = {name: tensor.float().cpu().numpy() for name, tensor in tensors.items()}
-        return Take(plan.engine, self.release.digest, kept)
+        latents = self._run(plan, lambda parts: self._base(plan, parts, reporter))
+        return Take(plan.engine, self.release.digest, latents)
 
     def render(self, plan: Plan, take: Take, output: Path, *, on_progress: OnProgress) -> Output:
         """Stages refine, decode and finish. Raises: as denoise; EngineError for a take of other weights."""
         take.check(engine=self.capabilities.engine, weights_hash=self.release.digest)
         reporter = _reporter(plan, on_progress)
-        parts = self.release.arrange(plan)
-        with torch.inference_mode():
-            video = self._refined(plan, parts, take, reporter)
-            sound = self._sound(plan, parts, take)
-            encode(
-                output,
-                self._frames(plan, parts, video, reporter),
-                size=(plan.width, plan.height),
-                audio=sound,
-                metadata=plan.tags(self.release.digest),
-                as_is=plan.voice is not None,
-            )
+        self._run(plan, lambda parts: self._write(plan, parts, take, output, reporter))
         reporter.say("finish", 1, 1)
         return plan.output(output, weights_hash=self.release.digest)
+
+    def _run(self, plan: Plan, work: Callable[[Parts], Result]) -> Result:
+        """Do one half of a clip; when memory runs out in it, once more with the parts arranged leaner."""
+        parts = self.release.arrange(plan)
+        try:
+            with torch.inference_mode():
+                return work(parts)
+        except OutOfMemory as err:
+            failed = err.message
+        # Here, not in the handler: as long as the error lives, its frames hold the tensors of the attempt.
+        parts = self.release.arrange(plan, failed=failed)
+        _log.warning("%s; tried once more in a leaner arrangement", failed)
+        with torch.inference_mode():
+            return work(parts)
+
+    def _base(self, plan: Plan, parts: Parts, reporter: Reporter) -> dict[str, NDArray[np.float32]]:
+        """Return what a take keeps: the latents, and the prompt's features for the second pass."""
+        reporter.say("prepare", 0, 1)
+        assert plan.latent is not None
+        network = self.release.networks[self.network]
+        generator = torch.Generator(self.release.device).manual_seed(plan.seed)
+        voice = self._voice(plan, parts, generator)
+        conditions = replace(
+            self._text(plan, parts),
+            voice=voice,
+            first_frame=self._first_frame(plan, parts, (plan.base_width, plan.base_height)),
+        )
+        reporter.say("prepare", 1, 1)
+        with parts.use(self.network, Transformer) as model:
+            latents = make_base(
+                model,
+                replace(network.sampler, num_steps=plan.num_steps),
+                conditions,
+                grid=plan.latent,
+                num_audio=plan.tokens.audio,
+                noise=gaussian(generator),
+                on_step=lambda done, total: reporter.say("base", done, total),
+            )
+        tensors = {"video": latents.video, "audio": latents.audio, "text": conditions.text}
+        return {name: tensor.float().cpu().numpy() for name, tensor in tensors.items()}
+
+    def _write(self, plan: Plan, parts: Parts, take: Take, output: Path, reporter: Reporter) -> None:
+        video = self._refined(plan, parts, take, reporter)
+        sound = self._sound(plan, parts, take)
+        encode(
+            output,
+            self._frames(plan, parts, video, reporter),
+            size=(plan.width, plan.height),
+            audio=sound,
+            metadata=plan.tags(self.release.digest),
+            as_is=plan.voice is not None,
+        )
 
     def _text(self, plan: Plan, parts: Parts) -> Conditions:
         guided = self.release.networks[self.network].sampler.guidance is not None

@@ -57,6 +57,19 @@ class MemoryPlan:
     stages: tuple[StageMemory, ...]
     peak_bytes: int
 
+    @property
+    def worst(self) -> StageMemory:
+        """The stage that takes the most by itself."""
+        return max(self.stages, key=lambda stage: stage.total_bytes)
+
+    def figures(self, free_bytes: int) -> str:
+        """Say what was planned."""
+        worst = self.worst
+        return (
+            f"{self.strategy}, at most {self.peak_bytes / GB:.1f} GB of {free_bytes / GB:.1f} GB free (stage {worst.stage}: "
+            f"weights {worst.weights_bytes / GB:.1f}, activations {worst.activation_bytes / GB:.1f})"
+        )
+
 
 def bytes_per_token(config: ModelConfig) -> int:
     """Peak bytes of activations for each row of the sequence: inside the gated MLP, in its published precision.
@@ -94,18 +107,21 @@ def stages_of(
     )
 
 
-def plan_memory(plan: Plan, free_bytes: int) -> MemoryPlan:
-    """Choose the first strategy under which a clip fits.
+def plan_memory(plan: Plan, free_bytes: int, *, leaner_than: Strategy | None = None) -> MemoryPlan:
+    """Choose the first strategy under which a clip fits, of those after `leaner_than`.
 
     Raises: OutOfMemory saying what the leanest needs, in which stage, and what is free.
     """
     drawn = (plan.refine.width, plan.refine.height) if plan.refine else (plan.base_width, plan.base_height)
-    for strategy in STRATEGIES:
+    left = STRATEGIES[STRATEGIES.index(leaner_than) + 1 :] if leaner_than else STRATEGIES
+    if not left:
+        raise OutOfMemory(f"no arrangement is leaner than {leaner_than}")
+    for strategy in left:
         stages = stages_of(plan.tokens, plan.refine, drawn, fp8=strategy == "fp8")
         found = MemoryPlan(strategy, stages, CONTEXT_BYTES + _peak(stages, strategy))
         if found.peak_bytes <= free_bytes:
             return found
-    worst = max(found.stages, key=lambda stage: stage.total_bytes)
+    worst = found.worst
     raise OutOfMemory(
         f"{plan.engine} needs {found.peak_bytes / GB:.1f} GB of GPU memory for {plan.duration_s:g} s drawn at "
         f"{drawn[0]}x{drawn[1]} (stage {worst.stage}: weights {worst.weights_bytes / GB:.1f}, activations "

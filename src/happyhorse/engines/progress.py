@@ -14,6 +14,7 @@ class Reporter:
     def __init__(self, on_progress: OnProgress, shares: Mapping[str, float]) -> None:
         self._on_progress = on_progress
         self._start: tuple[float, float] | None = None
+        self._furthest = 0.0
         self._spans: dict[str, tuple[float, float]] = {}
         begin = 0.0
         for stage in STAGES:
@@ -23,7 +24,8 @@ class Reporter:
     def say(self, stage: Stage, step: int, num_steps: int, *, preview: bytes | None = None) -> None:
         """Report `step` of `num_steps` of a stage as done. Raises: what the caller's callback raises."""
         begin, share = self._spans[stage]
-        fraction = min(1.0, begin + share * step / max(1, num_steps))
+        # Work that is done once more, after memory ran out, waits where the first attempt ended.
+        fraction = self._furthest = max(self._furthest, min(1.0, begin + share * step / max(1, num_steps)))
         now = time.monotonic()
         self._start = self._start or (now, fraction)  # the second half of a run begins in its middle
         spent_s, done = now - self._start[0], fraction - self._start[1]

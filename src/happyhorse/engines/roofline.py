@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from happyhorse.engines.base import Capabilities
 from happyhorse.engines.passes import Tokens
 from happyhorse.engines.plan import Plan
-from happyhorse.model.config import PRESETS, ModelConfig
+from happyhorse.model.config import FULL_ATTENTION, PRESETS, ModelConfig
 from happyhorse.shapes import LatentShape
 
 DECODE_FLOP_PER_PIXEL = 4.56e6
 """TurboVAE, for each pixel of the clip, overlaps of windows included: 65, 262 and 1,191 TFLOP at the three sizes."""
-_FULL_LAYERS_1080P = 8
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,10 @@ def work_of(
     width, height = plan.base_width, plan.base_height
     if plan.refine is not None:
         second = plan.refine
-        full = _FULL_LAYERS_1080P if second.network == "1080p_sr" else config.num_layers
+        layers = range(config.num_layers)
+        full = (
+            sum(layer in FULL_ATTENTION for layer in layers) if second.network == "1080p_sr" else len(layers)
+        )
         one = forward_flop(config, second.tokens, second.latent, full_layers=full)
         stages.append(StageWork("refine", second.tokens.total, second.num_steps, second.num_steps * one))
         width, height = second.width, second.height

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from happyhorse.errors import NotFound
 from happyhorse.jobs.deliveries import Delivery, DeliveryStore, State, Try
+from happyhorse.jobs.endpoints import EndpointStore
 from happyhorse.jobs.outbound import Outbound, Refused
 from happyhorse.jobs.store import JobStore
 from happyhorse.jobs.webhooks import Form, Message, default_signer, encoded, signed_headers, signing_secret
@@ -45,6 +46,7 @@ class Dispatcher:
     def __init__(
         self,
         deliveries: DeliveryStore,
+        endpoints: EndpointStore,
         jobs: JobStore,
         outbound: Outbound,
         forms: Mapping[str, Form],
@@ -53,7 +55,7 @@ class Dispatcher:
         pauses_s: Sequence[float] = PAUSES_S,
     ) -> None:
         self.deliveries, self.jobs, self.outbound, self.forms = deliveries, jobs, outbound, forms
-        self.secret, self.pauses_s = secret, pauses_s
+        self.endpoints, self.secret, self.pauses_s = endpoints, secret, pauses_s
         self._sending: dict[str, Delivery] = {}
         self._lock = threading.Lock()
         self._bell = threading.Event()
@@ -142,8 +144,8 @@ class Dispatcher:
 
     def _send(self, claimed: Delivery, body: str) -> tuple[int | None, str | None]:
         """The status that was answered, or why there was none; an answer's content is nobody's business."""
-        signer = claimed.webhook_id or default_signer(claimed.owner)
-        headers = signed_headers(signing_secret(self.secret, signer), claimed.id, body, at=time.time())
+        now = time.time()
+        headers = signed_headers(self._secrets(claimed, now), claimed.id, body, at=now)
         end = time.monotonic() + TRY_S
         try:
             with self.outbound.open("POST", claimed.url, headers, end=end, content=body.encode()) as answer:
@@ -154,6 +156,16 @@ class Dispatcher:
             return None, f"no answer within {TRY_S:g} s"
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError):
             return None, "the connection failed"
+
+    def _secrets(self, claimed: Delivery, now: float) -> Sequence[str]:
+        """What signs it now; what is still told to an endpoint that was deleted is signed by its first secret."""
+        if claimed.webhook_id is None:
+            return [signing_secret(self.secret, default_signer(claimed.owner))]
+        try:
+            numbers = self.endpoints.get(claimed.webhook_id, owner=None).signing_numbers(now)
+        except NotFound:
+            numbers = (1,)
+        return [signing_secret(self.secret, claimed.webhook_id, number) for number in numbers]
 
     def _after(self, claimed: Delivery, done: Try) -> tuple[State, float]:
         if done.arrived:

@@ -14,6 +14,8 @@ from happyhorse.jobs.outbound import Outbound
 from happyhorse.jobs.webhooks import EVENTS, Target, check_target
 
 MAX_ENDPOINTS = 50
+OVERLAP_S = 24 * 3600.0
+"""How long the secret before the last rotation signs beside the new one."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,19 @@ class Endpoint:
     events: Sequence[str]
     base_url: str
     created_at: float
+    secret_number: int
+    rotated_at: float | None
+
+    @property
+    def overlap_ends_at(self) -> float | None:
+        """Until when the secret before this one signs too; None when there was none."""
+        return None if self.rotated_at is None else self.rotated_at + OVERLAP_S
+
+    def signing_numbers(self, at: float) -> Sequence[int]:
+        """The secrets that sign at a time, newest first."""
+        if self.overlap_ends_at is None or at >= self.overlap_ends_at:
+            return (self.secret_number,)
+        return (self.secret_number, self.secret_number - 1)
 
 
 class EndpointStore:
@@ -75,6 +90,17 @@ class EndpointStore:
             query = query.where(webhooks.c.owner == owner)
         with self.database.read() as connection:
             row = connection.execute(query).first()
+        if row is None:
+            raise NotFound(f"there is no webhook '{webhook_id[:64]}'")
+        return Endpoint(**row._mapping)
+
+    def rotate(self, webhook_id: str, *, owner: str | None) -> Endpoint:
+        """Give it a new secret; the one before signs too for OVERLAP_S, any older one no longer. Raises: NotFound."""
+        found = self.get(webhook_id, owner=owner)
+        values = {"secret_number": webhooks.c.secret_number + 1, "rotated_at": time.time()}
+        statement = sa.update(webhooks).where(webhooks.c.id == found.id).values(**values).returning(webhooks)
+        with self.database.write() as connection:
+            row = connection.execute(statement).first()
         if row is None:
             raise NotFound(f"there is no webhook '{webhook_id[:64]}'")
         return Endpoint(**row._mapping)

@@ -97,9 +97,7 @@ class KeyStore:
         with self.database.write(durable=False) as connection:
             wait_s = take_turn(connection, key.id, key.requests_per_minute)
         if wait_s:
-            text = (
-                f"this key may make {key.requests_per_minute} requests a minute; try again in {math.ceil(wait_s)} s"
-            )
+            text = f"this key may make {key.requests_per_minute} requests a minute; try again in {math.ceil(wait_s)} s"
             raise LimitExceeded(text, retry_after_s=wait_s)
 
     def list(self) -> Sequence[Key]:

@@ -70,7 +70,7 @@ def free_places(connection: sa.Connection, owner: str) -> int | None:
     _hold(connection, owner)
     running = sa.select(sa.func.count()).select_from(jobs)
     running = running.where(jobs.c.owner == owner, jobs.c.status.in_(_BEGUN))
-    return max(limit - connection.execute(running).scalar_one(), 0)
+    return max(int(limit) - int(connection.execute(running).scalar_one()), 0)
 
 
 def _hold(connection: sa.Connection, owner: str) -> None:

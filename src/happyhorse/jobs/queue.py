@@ -1,6 +1,6 @@
 """The queue in front of the workers: what is enqueued, under which names, and what DBOS must not decide for itself.
 
-One queue per engine, one job at a time per worker. The queue is partitioned by owner: a worker that is free looks at the
+One queue per engine, one job at a time per worker unless its engine only waits. The queue is partitioned by owner: a worker that is free looks at the
 owners in random order, so that a thousand jobs of one key do not stand before the first job of another.
 """
 
@@ -57,11 +57,14 @@ class JobQueue:
             application_name=APPLICATION,
         )
 
-    def open(self, engine: str, *, jobs_per_key: int | None = None) -> None:
-        """Make sure the queue of an engine exists. With a limit it takes effect at once, for every worker."""
+    def open(self, engine: str, *, at_once: int = 1, jobs_per_key: int | None = None) -> None:
+        """Make sure the queue of an engine exists. With a limit of a key it takes effect at once, for every worker.
+
+        `at_once` is how many jobs one worker runs beside each other.
+        """
         self.client.register_queue(
             queue_name(engine),
-            worker_concurrency=1,
+            worker_concurrency=at_once,
             partition_concurrency=jobs_per_key or JOBS_PER_KEY,
             polling_interval_sec=POLL_S,
             on_conflict="never_update" if jobs_per_key is None else "always_update",

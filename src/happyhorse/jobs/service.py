@@ -71,7 +71,8 @@ class Service:
         uploads = UploadStore(database, blobs, retention_s=UPLOADS_STAY * retention_s, fetcher=fetcher)
         workers = WorkerStore(database)
         queue = JobQueue(database)
-        queue.open(default_engine, jobs_per_key=jobs_per_key)
+        at_once = catalog[default_engine].jobs_at_once
+        queue.open(default_engine, at_once=at_once, jobs_per_key=jobs_per_key)
 
         def engines() -> Mapping[str, Capabilities]:
             """Those that this server was started for, and those that some live worker runs."""

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from typing import cast
 
 from happyhorse.engines.base import Capabilities
 from happyhorse.engines.plan import Plan, plan
@@ -72,7 +73,7 @@ class Submitter:
         _check_key(idempotency_key)
         request = self._parse(fields)
         asked = request.model_dump(mode="json", exclude_defaults=True) | {"engine": request.engine}
-        digest = _digest(asked if webhook is None else {**asked, "webhook": webhook.to_dict()})
+        digest = self._fingerprint(asked, webhook, caller.owner)
         known = self.store.known(caller.owner, idempotency_key, digest)
         if known is not None:
             return known
@@ -84,7 +85,7 @@ class Submitter:
             owner=caller.owner,
             engine=request.engine,
             mode=request.mode,
-            request=_without_data(asked),
+            request=_with_inputs(asked, _without_data),
             plan=_shown_plan(decided),
             media={key: _facts(info) for key, info in _short_keys(media).items()},
             metadata=request.metadata,
@@ -132,6 +133,20 @@ class Submitter:
             raise InvalidRequest(text, field="engine")
         return plan(request, capabilities, media=media)
 
+    def _fingerprint(self, asked: Mapping[str, object], webhook: Target | None, owner: str) -> str:
+        """What a resend must have in common: an upload counts by its content, as a form sent again has a new id.
+
+        Raises: NotFound for an upload that is not there.
+        """
+
+        def by_content(reference: Mapping[str, str]) -> Mapping[str, str]:
+            if "file_id" not in reference:
+                return reference
+            return {"sha256": self.uploads.get(reference["file_id"], owner=owner).sha256}
+
+        content = _with_inputs(asked, by_content)
+        return _digest(content if webhook is None else {**content, "webhook": webhook.to_dict()})
+
     def _media(self, request: GenerationRequest, owner: str) -> dict[str, MediaInfo]:
         return {reference.key: self._resolve(reference, field, owner) for field, reference in inputs(request)}
 
@@ -166,21 +181,25 @@ def _short_keys(media: Mapping[str, MediaInfo]) -> dict[str, MediaInfo]:
     return {short_key(key): info for key, info in media.items()}
 
 
-def _without_data(value: object) -> dict[str, object]:
-    """The request as it is kept: data URLs are replaced by the digest that their bytes are found by."""
+def _with_inputs(
+    request: Mapping[str, object], write: Callable[[Mapping[str, str]], Mapping[str, str]]
+) -> dict[str, object]:
+    """The fields of a request with every input as `write` says it."""
+    fields = dict(request)
+    for name in ("image", "video", "voice"):
+        if name in fields:
+            fields[name] = write(cast(Mapping[str, str], fields[name]))
+    if "references" in fields:
+        fields["references"] = [
+            write(reference) for reference in cast(list[Mapping[str, str]], fields["references"])
+        ]
+    return fields
 
-    def kept(part: object) -> object:
-        if isinstance(part, Mapping):
-            if part.get("url") is not None and str(part["url"])[:5].lower() == "data:":
-                return {"file_id": short_key(str(part["url"]))}
-            return {name: kept(inner) for name, inner in part.items()}
-        if isinstance(part, list | tuple):
-            return [kept(inner) for inner in part]
-        return part
 
-    found = kept(value)
-    assert isinstance(found, dict)
-    return found
+def _without_data(reference: Mapping[str, str]) -> Mapping[str, str]:
+    """An input as it is kept: a data URL is replaced by the digest that its bytes are found by."""
+    url = reference.get("url") or ""
+    return {"file_id": short_key(url)} if url[:5].lower() == "data:" else reference
 
 
 def _facts(info: MediaInfo) -> dict[str, object]:

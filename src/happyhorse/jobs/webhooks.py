@@ -108,9 +108,13 @@ def default_signer(owner: str) -> str:
     return f"owner:{owner}"
 
 
-def signing_secret(service_secret: bytes, signer: str) -> str:
-    """`whsec_...`, derived from the server's own secret, so that no other is stored and every API process knows it."""
-    digest = hmac.new(service_secret, f"webhook\n{signer}".encode(), hashlib.sha256).digest()
+def signing_secret(service_secret: bytes, signer: str, number: int = 1) -> str:
+    """`whsec_...`, derived from the server's own secret, so that no other is stored and every API process knows it.
+
+    `number` counts the secrets of one signer, 1 more at each rotation.
+    """
+    name = signer if number == 1 else f"{signer}\n{number}"
+    digest = hmac.new(service_secret, f"webhook\n{name}".encode(), hashlib.sha256).digest()
     return f"whsec_{base64.b64encode(digest[:_KEY_BYTES]).decode()}"
 
 
@@ -119,13 +123,14 @@ def encoded(body: Mapping[str, object]) -> str:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
-def signed_headers(secret: str, message_id: str, body: str, *, at: float) -> dict[str, str]:
-    """The headers of one try; the signature covers its time."""
-    signature = Webhook(secret).sign(message_id, datetime.fromtimestamp(int(at), UTC), body)
+def signed_headers(secrets: Sequence[str], message_id: str, body: str, *, at: float) -> dict[str, str]:
+    """The headers of one try, with a signature by each secret, newest first; a signature covers the try's time."""
+    time = datetime.fromtimestamp(int(at), UTC)
+    signatures = [Webhook(secret).sign(message_id, time, body) for secret in secrets]
     return {
         "Content-Type": "application/json",
         "User-Agent": _USER_AGENT,
         "webhook-id": message_id,
         "webhook-timestamp": str(int(at)),
-        "webhook-signature": signature,
+        "webhook-signature": " ".join(signatures),
     }

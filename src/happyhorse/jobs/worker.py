@@ -175,7 +175,7 @@ class Worker:
     def run(self) -> None:
         """Work until `stopping` is set. A job in hand is left as it is: whoever comes next resumes it, as after a kill."""
         me = self.slot.name
-        self.queue.open(self.name)
+        self.queue.open(self.name, at_once=self.engine.capabilities.jobs_at_once)
         self.rows.beat(me, self.name, state="live")
         Pipeline(
             self.engine,

@@ -132,3 +132,5 @@ _NANO = ModelConfig(
 )
 
 PRESETS: dict[str, ModelConfig] = {"nano": _NANO, "15b": _15B}
+FULL_ATTENTION = range(3, 32, 4)
+"""The layers of the 1080p network that see every frame; the others see a window. Source: specs/model.md 1.9."""

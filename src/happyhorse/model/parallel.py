@@ -43,6 +43,8 @@ class Ranks:
 
     def __init__(self) -> None:
         self.rank, self.count = dist.get_rank(), dist.get_world_size()
+        on_gpu = dist.get_backend() == dist.Backend.NCCL
+        self.device = torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
         self._words = dist.new_group(backend="gloo", timeout=_PATIENCE)
         self.is_calling = False
 
@@ -62,13 +64,13 @@ class Ranks:
         """Note that rank 0 has come out of the call it sent."""
         self.is_calling = False
 
-    def receive(self, device: torch.device) -> Call | None:
+    def receive(self) -> Call | None:
         """Wait for rank 0's next call; None when there will be no more."""
         said = self._say(None)
         if said is None:
             return None
         network, arrangement, grid, shapes = said
-        tensors = [torch.empty(shape, device=device) for shape in shapes]
+        tensors = [torch.empty(shape, device=self.device) for shape in shapes]
         for tensor in tensors:
             dist.broadcast(tensor, src=0)
         return Call(network, arrangement, PackedSequence(*tensors, grid))

@@ -14,11 +14,15 @@ Loader = Callable[[], nn.Module]
 
 
 class Parts:
-    """Loads parts by name. Those in `kept` stay on the device; the others go when their stage is over."""
+    """Loads parts by name. Those in `kept` stay on the device; the others go when their stage is over.
+
+    `planned` is what was foreseen for the clip in hand, in words, for the message when it does not hold.
+    """
 
     def __init__(self, loaders: Mapping[str, Loader], *, kept: frozenset[str] = frozenset()) -> None:
         self.loaders = dict(loaders)
         self.kept = kept
+        self.planned = ""
         self.loaded: dict[str, nn.Module] = {}
 
     @contextmanager
@@ -33,7 +37,10 @@ class Parts:
         except torch.OutOfMemoryError as err:
             self.release()
             said = str(err).split(". ")[0]
-            raise OutOfMemory(f"the device has too little memory for {name} at this size: {said}") from err
+            planned = f"; planned: {self.planned}" if self.planned else ""
+            raise OutOfMemory(
+                f"the device has too little memory for {name} at this size: {said}{planned}"
+            ) from err
         finally:
             if name not in self.kept:
                 self.loaded.pop(name, None)

@@ -7,11 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from happyhorse.model import superres
-from happyhorse.model.config import PRESETS, ModelConfig
+from happyhorse.model.config import FULL_ATTENTION, PRESETS, ModelConfig
 from happyhorse.model.sampler import Guidance, SamplerSettings
-
-FULL_ATTENTION = range(3, 32, 4)
-"""The layers of the 1080p network that see every frame; the others see a window."""
 
 
 @dataclass(frozen=True)

@@ -42,12 +42,13 @@ class Guidance:
 
 @dataclass(frozen=True)
 class SamplerSettings:
-    """How to run a network that was trained to be run so; lives in its checkpoint."""
+    """How to run a network that was trained to be run so; lives in its checkpoint. `shared_noise`: see `video_noise`."""
 
     kind: Kind
     num_steps: int
     shift: float
     guidance: Guidance | None = None
+    shared_noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,20 @@ def gaussian(generator: torch.Generator | None) -> Noise:
         return torch.randn(like.shape, generator=generator, dtype=torch.float32, device=like.device)
 
     return draw
+
+
+def video_noise(
+    shape: tuple[int, ...], *, shared: float, generator: torch.Generator | None
+) -> Float[Tensor, "b c t h w"]:
+    """Draw standard normal noise of shape (b, c, t, h, w), of whose variance the share `shared` is the same in all frames.
+
+    Frames that start alike end alike: who is there and where is decided once. Source: Ge et al., arXiv:2305.10474.
+    """
+    alone = torch.randn(shape, generator=generator)
+    if not shared:
+        return alone
+    same = torch.randn((*shape[:2], 1, *shape[3:]), generator=generator)
+    return math.sqrt(shared) * same + math.sqrt(1 - shared) * alone
 
 
 def with_first_frame(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from happyhorse.model.pack import Latents, Phonemes, pack
-from happyhorse.model.sampler import Velocity, denoise
+from happyhorse.model.sampler import Velocity, denoise, video_noise
 from happyhorse.model.video_vae import VideoVae
 from happyhorse.training.clips import Clip, make_clips
 from happyhorse.training.train import KINDS, SAMPLER, WIDE, Report, Trainer
@@ -137,7 +137,10 @@ def _generate(trainer: Trainer, clip: Clip, generator: torch.Generator) -> Laten
             pack(trainer.ema.config, video=now.video, audio=now.audio, text=text, phonemes=phonemes)
         )
 
-    noise = Latents(*(torch.randn(1, *x.shape, generator=generator) for x in (clip.video, clip.audio)))
+    noise = Latents(
+        video_noise((1, *clip.video.shape), shared=SAMPLER.shared_noise, generator=generator),
+        torch.randn(1, *clip.audio.shape, generator=generator),
+    )
     return denoise(
         velocity_for(torch.from_numpy(clip.text[0]).float()[None]),
         noise,

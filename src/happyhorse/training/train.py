@@ -21,7 +21,7 @@ from happyhorse.model.audio_vae import AudioVae
 from happyhorse.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from happyhorse.model.config import PRESETS, ModelConfig
 from happyhorse.model.pack import Latents, Phonemes, pack
-from happyhorse.model.sampler import Guidance, SamplerSettings
+from happyhorse.model.sampler import Guidance, SamplerSettings, video_noise
 from happyhorse.model.text import TextEncoder
 from happyhorse.model.transformer import Transformer
 from happyhorse.model.video_vae import VideoVae
@@ -64,7 +64,8 @@ WARMUP_STEPS = 200
 EMA_DECAY = 0.9985
 SAVE_EVERY_S = 90.0
 REPORT_EVERY = 25
-SAMPLER = SamplerSettings("euler", 8, 1.5, Guidance(video=2.0))
+SHARED_NOISE = 0.7
+SAMPLER = SamplerSettings("euler", 8, 1.5, Guidance(video=2.0), SHARED_NOISE)
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,10 @@ def add_noise(batch: Batch, null_text: Float[Tensor, "m ct"], generator: torch.G
     """Noise a batch at random levels; some prompts are dropped, some first frames and some sound tracks stay clean."""
     clean = batch.clean
     b, frames = clean.video.shape[0], clean.video.shape[2]
-    noise = Latents(*(torch.randn(x.shape, generator=generator) for x in clean))
+    noise = Latents(
+        video_noise(tuple(clean.video.shape), shared=SHARED_NOISE, generator=generator),
+        torch.randn(clean.audio.shape, generator=generator),
+    )
     sigma = noise_levels(b, generator)
     video_mask = torch.ones(b, 1, frames, 1, 1)
     audio_mask = torch.ones(b, 1, 1)

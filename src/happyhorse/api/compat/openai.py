@@ -210,7 +210,11 @@ def show(name: str, request: Request, here: Here) -> JSONResponse:
     return JSONResponse(video, headers={"openai-poll-after-ms": _POLL_MS})
 
 
-@router.get("/v1/videos/{name}/content")
+@router.get(
+    "/v1/videos/{name}/content",
+    response_class=Response,
+    responses={200: {"content": {"video/mp4": {}, "image/webp": {}, "image/jpeg": {}}}},
+)
 def content(
     name: str, request: Request, here: Here, variant: Literal["video", "thumbnail", "spritesheet"] = "video"
 ) -> Response:

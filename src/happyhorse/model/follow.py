@@ -1,0 +1,53 @@
+"""One process leads, the others follow: whatever network rank 0 calls, they call as well, each on its own GPU.
+
+So prompts, noise, codecs and files are rank 0's alone, and a command or a worker needs to know nothing of the others.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+import torch
+import torch.distributed as dist
+
+from happyhorse.model.parallel import Call, Ranks
+from happyhorse.model.transformer import Transformer
+
+RESIDENT = "resident"
+"""The arrangement in which networks stay loaded."""
+Load = Callable[[str, str], Transformer]
+"""Returns a network by its name, kept as an arrangement has it."""
+
+
+@cache
+def join() -> Ranks | None:
+    """Meet the processes that torchrun started with this one; None without torchrun. A process meets them once."""
+    if not dist.is_torchelastic_launched():
+        return None
+    if torch.cuda.is_available():
+        torch.cuda.set_device(dist.get_node_local_rank())
+        dist.init_process_group("nccl")
+    else:
+        dist.init_process_group("gloo")
+    return Ranks()
+
+
+def lead(model: Transformer, ranks: Ranks, *, network: str, arrangement: str) -> Transformer:
+    """Make every call of rank 0's network one that the others follow."""
+    model.ranks = ranks
+    model.register_forward_pre_hook(lambda _, given: ranks.send(Call(network, arrangement, given[0])))
+    model.register_forward_hook(lambda *_: ranks.returned())
+    return model
+
+
+def follow(load: Load, ranks: Ranks) -> None:
+    """Run rank 0's calls until there are no more. Raises: as `load`, and as a forward."""
+    loaded: dict[tuple[str, str], Transformer] = {}
+    with torch.inference_mode():
+        while (call := ranks.receive()) is not None:
+            key = (call.network, call.arrangement)
+            if key not in loaded:
+                if call.arrangement != RESIDENT or (RESIDENT not in {kept for _, kept in loaded}):
+                    loaded.clear()
+                loaded[key] = load(*key)
+                loaded[key].ranks = ranks
+            loaded[key](call.sequence)
