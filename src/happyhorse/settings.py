@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from happyhorse.errors import InvalidRequest
 
@@ -23,6 +24,18 @@ class Hosted:
     """HAPPYHORSE_HOSTED_KEY: the user's own key there. Only workers need it."""
     prices: Mapping[str, float] = field(default_factory=dict)
     """HAPPYHORSE_HOSTED_PRICES: USD per second by resolution, such as 720P=0.14,1080P=0.24; what is left out is at the default."""
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """The OpenAI-compatible endpoint that writes prompts out for the 15 B engine; rules do where there is none."""
+
+    url: str | None = None
+    """HAPPYHORSE_REWRITE_URL: its base URL, such as https://host/v1. It may be in this network."""
+    model: str = ""
+    """HAPPYHORSE_REWRITE_MODEL."""
+    key: str | None = field(default=None, repr=False)
+    """HAPPYHORSE_REWRITE_KEY, where it wants one. Only workers need the three."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,7 @@ class Settings:
     api_key: str | None = None
     """HAPPYHORSE_API_KEY: the credential of those commands."""
     hosted: Hosted = Hosted()
+    rewrite: Rewrite = Rewrite()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -82,9 +96,10 @@ class Settings:
             hosted=Hosted(
                 dialect=(text("HOSTED_DIALECT") or Hosted.dialect).lower(),
                 url=text("HOSTED_URL"),
-                key=_key(text("HOSTED_KEY")),
+                key=_key(text("HOSTED_KEY"), "HOSTED_KEY"),
                 prices=_prices(text("HOSTED_PRICES")),
             ),
+            rewrite=_rewrite(text("REWRITE_URL"), text("REWRITE_MODEL"), text("REWRITE_KEY")),
         )
 
     def environment(self) -> dict[str, str]:
@@ -120,10 +135,25 @@ def _hours(value: str | None) -> float:
     return hours
 
 
-def _key(value: str | None) -> str | None:
+def _rewrite(url: str | None, model: str | None, key: str | None) -> Rewrite:
+    if url is None:
+        return Rewrite()
+    try:
+        parts = urlsplit(url)
+        is_base = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
+    except ValueError:
+        is_base = False
+    if not is_base:  # not quoted: a password may stand in it
+        raise InvalidRequest("HAPPYHORSE_REWRITE_URL must be http(s)://host/..., without a password")
+    if model is None:
+        raise InvalidRequest("HAPPYHORSE_REWRITE_MODEL must name a model beside HAPPYHORSE_REWRITE_URL")
+    return Rewrite(url, model, _key(key, "REWRITE_KEY"))
+
+
+def _key(value: str | None, name: str) -> str | None:
     """The message does not quote it: it may be most of a real one."""
     if value is not None and not (value.isascii() and value.isprintable() and " " not in value):
-        raise InvalidRequest("HAPPYHORSE_HOSTED_KEY must be one word of plain characters")
+        raise InvalidRequest(f"HAPPYHORSE_{name} must be one word of plain characters")
     return value
 
 

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from rig import SMALL, listening, open_service, submit, working
 
 from happyhorse.api.links import Links
+from happyhorse.client import Client
 from happyhorse.db import keys
 from happyhorse.errors import LimitExceeded
 
@@ -105,6 +106,9 @@ def test_a_key_sees_its_own_jobs_and_files_only(service, url):
         assert httpx.request(method, here + path, headers=bearer(other)).status_code == 404
     assert httpx.get(f"{url}/v1/generations", headers=bearer(other)).json()["data"] == []
     assert httpx.get(here, headers=bearer(admin)).status_code == 200
+    assert httpx.post(f"{here}/cancel", headers=bearer(admin)).status_code == 200
+    again = httpx.post(f"{here}/retry", headers=bearer(admin)).json()
+    assert httpx.get(f"{url}/v1/generations/{again['id']}", headers=bearer(mine)).status_code == 200
 
 
 def test_a_rate_limit_counts_submits_and_never_polls(service, url):
@@ -166,6 +170,32 @@ def test_a_spend_limit_stops_submits(service, url):
     assert "0.300 USD leaves 0.027: 0.000 are spent, 0.273 on their way" in answer.json()["detail"]
     assert "retry-after" not in answer.headers
     assert not answer.json()["retryable"]
+
+
+class Counted(httpx.HTTPTransport):
+    sent = 0
+
+    def handle_request(self, request):
+        self.sent += 1
+        return super().handle_request(request)
+
+
+def test_the_sdk_waits_out_a_rate_limit_and_tells_a_spend_limit_at_once(service, url):
+    _, poor = service.keys.create("poor", spend_limit_usd=0.1)
+    counted = Counted()
+    with Client(url, api_key=poor, transport=counted) as client:
+        with pytest.raises(LimitExceeded, match=r"limit of 0.100 USD leaves 0.100"):
+            client.submit(**SMALL)
+        assert counted.sent == 1
+    key, fast = service.keys.create("fast", requests_per_minute=60)
+    with (
+        service.database.write() as connection
+    ):  # the bucket of a minute is used up; a place is free in a second
+        connection.execute(sa.update(keys).where(keys.c.id == key.id).values(full_at=time.time() + 60))
+    counted = Counted()
+    with Client(url, api_key=fast, transport=counted) as client:
+        assert client.submit(**SMALL).status == "queued"
+    assert counted.sent == 2
 
 
 def test_the_limits_of_a_key_are_shown(service, url):

@@ -30,7 +30,7 @@ CHECKS = [
 NATIVE = ("/v1/generations", "/v1/plans", "/v1/prompts", "/v1/files", "/v1/keys", "/v1/usage", "/v1/webhooks")
 SELDOM = {"POST /v1/files", "POST /v1/webhooks"}  # a medium and an address are not drawn by chance
 NO_SEARCH = settings(
-    max_examples=12,
+    max_examples=20,
     deadline=None,
     database=None,
     derandomize=True,
@@ -78,9 +78,9 @@ def drawn(operation, real, mode):
     @st.composite
     def draw_case(draw):
         case = draw(operation.as_strategy(generation_mode=mode))
-        for name in case.path_parameters or {}:
-            if name in real and draw(st.booleans()):
-                case.path_parameters[name] = draw(st.sampled_from(real[name]))
+        known = set(case.path_parameters or {}) & set(real) if draw(st.booleans()) else set()
+        for name in sorted(known):
+            case.path_parameters[name] = draw(st.sampled_from(real[name]))
         if isinstance(case.body, dict) and operation.path in ("/v1/generations", "/v1/plans"):
             kept = draw(st.sets(st.sampled_from(sorted(case.body)))) if case.body else ()
             case.body = {**SMALL, **{name: case.body[name] for name in kept}}

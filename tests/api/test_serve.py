@@ -90,12 +90,14 @@ def test_a_key_made_on_the_command_line_works_at_once(tmp_path):
     started = serve(tmp_path, port, "--no-worker", "--without-keys", host="0.0.0.0")
     url = f"http://127.0.0.1:{port}/v1/models"
     assert httpx.get(url).status_code == 401
-    done = run("keys", "create", "ci", "--data-dir", tmp_path)
+    limits = ("--requests-per-minute", 60, "--concurrent-jobs", 2, "--daily-spend-limit", 1.5)
+    done = run("keys", "create", "ci", *limits, "--data-dir", tmp_path)
     secret = done.stdout.splitlines()[-1]
     assert secret.startswith("hh_")
     assert httpx.get(url, headers={"Authorization": f"Bearer {secret}"}).status_code == 200
     listed = run("keys", "list", "--data-dir", tmp_path).stdout
     assert secret not in listed
+    assert "ci  (60 requests a minute, 2 jobs at once, 1.50 USD a day)" in listed
     run("keys", "revoke", listed.split()[0], "--data-dir", tmp_path)
     assert httpx.get(url, headers={"Authorization": f"Bearer {secret}"}).status_code == 401
     started.stop()

@@ -15,6 +15,7 @@ from rig import PROMPT, Command, answers, free_port, open_service, png, until
 from happyhorse.engines.catalog_hosted import FORWARDS
 from happyhorse.media.read import probe
 from happyhorse.media.write import encode
+from happyhorse.provenance.inspect import inspect
 
 pytestmark = pytest.mark.slow
 SMALL = {"prompt": PROMPT, "duration": 3, "resolution": "480P", "seed": 7}
@@ -111,6 +112,8 @@ def test_every_mode_is_made_there_and_kept_here(pair, files, tmp_path, mode):
     place.write_bytes(pair.here.get(f"/v1/generations/{done['id']}/content").content)
     info = probe(place)
     assert (info.width, info.height, info.num_frames, info.has_audio) == (*size, 75, True)
+    report = inspect(place)  # both servers signed it; the last word is ours
+    assert (report.manifest, report.generation["engine"]) == ("intact", "hosted")
     made = pair.jobs_there()[0]
     assert (made["mode"], made["status"], made["output"]["seed"]) == (mode, "succeeded", 7)
     rate = {"480P": 0.5, "720P": 0.182}[fields.get("resolution", "480P")]

@@ -16,11 +16,13 @@ pytest.importorskip("transformers")
 from ranked import run_ranks
 from tiny_magihuman import CONFIG, DISTILLED, GUIDED, random_network, tiny_engine
 
+from happyhorse.engines import magihuman_load
 from happyhorse.engines.catalog import MAGIHUMAN
 from happyhorse.engines.catalog_magihuman import BASE_SIZES
 from happyhorse.engines.magihuman import MagiHumanEngine
 from happyhorse.engines.magihuman_load import Arranger, open_engine
 from happyhorse.engines.plan import plan
+from happyhorse.engines.rewrite import Rewriter
 from happyhorse.engines.take import Take
 from happyhorse.errors import Canceled, EngineError, MediaError, OutOfMemory, Unsupported, WeightsMissing
 from happyhorse.hub.parts import PARTS
@@ -153,6 +155,18 @@ def test_a_silent_voice_is_refused(engine, tmp_path):
         make(engine, tmp_path / "a.mp4", voice=str(tmp_path / "voice.mp4"))
 
 
+def test_a_clip_says_that_its_prompt_was_written_by_rules_after_all(engine, tmp_path):
+    away = Rewriter("http://127.0.0.1:9/v1", "small-1")
+    clip, take = make(
+        MagiHumanEngine(DISTILLED, engine.release, rewriter=away), tmp_path / "a.mp4", draft=True
+    )
+    assert clip.notes[-1].startswith("the prompt was put into the network's form by rules: ")
+    assert Take.from_bytes(take.to_bytes()).notes == {"prompt": clip.notes[-1]}
+    plain = engine.denoise(decided(draft=True), on_progress=lambda _: None)
+    assert plain.notes == {}
+    assert np.array_equal(plain.latents["text"], take.latents["text"])
+
+
 def test_guidance_leads_away_from_the_negative_prompt(guided):
     plans = [decided(GUIDED, **fields) for fields in ({}, {"negative_prompt": "blurry rain"})]
     takes = [guided.denoise(made, on_progress=lambda _: None) for made in plans]
@@ -238,6 +252,12 @@ class Full:
         activations = torch.zeros(1000)
         self.held.append(weakref.ref(activations))
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has ...")
+
+
+def test_processes_that_cannot_share_the_heads_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(magihuman_load, "join", lambda: SimpleNamespace(count=3))
+    with pytest.raises(EngineError, match="3 processes cannot share the 40 heads of magihuman; 2, 4, 5 or 8"):
+        open_engine("magihuman", tmp_path)
 
 
 def test_out_of_memory_amid_other_processes_is_final(arranged, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from happyhorse.jobs import deliveries, endpoints
 from happyhorse.jobs.deliveries import State
 from happyhorse.jobs.dispatcher import AT_ONCE_PER_URL, PAUSES_S, Dispatcher
 from happyhorse.jobs.outbound import Outbound
-from happyhorse.jobs.submit import LOCAL, Caller
+from happyhorse.jobs.submit import Caller
 from happyhorse.jobs.webhooks import EVENTS, TERMINAL_EVENTS, Target, default_signer, signing_secret
 
 HOST = "http://service.test"
@@ -307,7 +307,7 @@ def test_a_name_that_does_not_resolve_yet_may_be_a_target(service):
 
 def test_a_retry_tells_the_target_of_its_first_job(local, receiver):
     job = canceled(local, webhook=Target(receiver.url, HOST, events=("running",)))
-    again = local.submitter.retry(job.id, caller=LOCAL)
+    again = local.submitter.retry(job.id, owner="local")
     assert again.webhook == job.webhook
     assert log(local) == []  # a cancel was not asked for
 

@@ -11,7 +11,6 @@ from happyhorse.engines.testcard import TestcardEngine
 from happyhorse.errors import Canceled, OutOfMemory
 from happyhorse.jobs.job import Status
 from happyhorse.jobs.pipeline import MAX_ATTEMPTS, TakenOver
-from happyhorse.jobs.submit import LOCAL
 from happyhorse.media.read import probe
 
 
@@ -95,7 +94,7 @@ def test_a_database_that_is_away_for_a_moment_costs_no_clip(service, tmp_path, m
 def test_a_failed_job_is_tried_again_with_its_seed_and_inputs(service, tmp_path):
     job = submit(service, seed=None)
     run(service, tmp_path, job, engine=failing(MemoryError()))
-    again = service.submitter.retry(job.id, caller=LOCAL)
+    again = service.submitter.retry(job.id, owner="local")
     assert (again.retry_of, again.plan["seed"]) == (job.id, job.plan["seed"])
     assert run(service, tmp_path, again) == "succeeded"
 

@@ -13,7 +13,7 @@ from happyhorse.engines.base import Progress
 from happyhorse.errors import Conflict, InvalidRequest, LimitExceeded, NotFound
 from happyhorse.jobs.job import JobError, Status
 from happyhorse.jobs.store import Filter
-from happyhorse.jobs.submit import LOCAL, Caller
+from happyhorse.jobs.submit import Caller
 
 OUTPUT = {"sha256": "a" * 64, "thumbnail": "b" * 64}
 HALF = Progress("base", 4, 8, 0.5, 1.0)
@@ -183,7 +183,7 @@ def test_a_daily_spend_limit_is_lifted_at_midnight(service):
         submit(service, caller=Caller(key.id))
     service.store.begin(job.id, "w")
     service.store.succeed(job.id, 1, OUTPUT)
-    with pytest.raises(LimitExceeded, match="0.273 are spent, 0.000 on their way") as caught:
+    with pytest.raises(LimitExceeded, match=r"0.273 are spent, 0.000 on their way") as caught:
         submit(service, caller=Caller(key.id))
     midnight = 86_400 - time.time() % 86_400
     assert caught.value.retry_after_s == pytest.approx(midnight, abs=5)
@@ -201,7 +201,7 @@ def test_a_retry_counts_against_the_limit_of_the_jobs_own_key(service):
     service.store.cancel(first.id, owner=None)
     submit(service, caller=Caller(key.id))
     with pytest.raises(LimitExceeded):
-        service.submitter.retry(first.id, caller=LOCAL)
+        service.submitter.retry(first.id, owner=None)
 
 
 def test_no_more_jobs_of_a_key_begin_than_it_may_run_at_once(service):

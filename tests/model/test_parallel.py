@@ -7,6 +7,7 @@ import torch
 from ranked import run_ranks
 from strategies import TINY, random_sequence, random_transformer
 
+from happyhorse.errors import EngineError
 from happyhorse.model.parallel import Call, RowSplit
 
 # Layers of every kind: full and windowed, with a block of weights per modality and without, GELU7 and SwiGLU7.
@@ -49,6 +50,9 @@ def conduct(ranks, folder, config):
             found.append(tuple(model(sequence)))
             ranks.returned()
         ranks.end()
+        ranks.is_calling = True
+        with pytest.raises(EngineError, match="2 processes were inside it; they must be started again"):
+            ranks.send(Call("a", "b", sequence))
     else:
         while call := ranks.receive():
             assert (call.network, call.arrangement) == ("a", "b")

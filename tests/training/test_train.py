@@ -9,7 +9,20 @@ import torch
 from happyhorse.model.config import PRESETS
 from happyhorse.model.pack import Latents, Phonemes
 from happyhorse.training import train
-from happyhorse.training.clips import FACE_WEIGHT, MOUTH_WEIGHT, Batch, Clip, collate, face_weight
+from happyhorse.training.clips import (
+    FACE_WEIGHT,
+    MOUTH_VALUES,
+    MOUTH_WEIGHT,
+    Batch,
+    Clip,
+    collate,
+    face_weight,
+    mouth_shapes,
+)
+from happyhorse.training.tutor import Tutor
+from happyhorse.world.motion import move
+from happyhorse.world.scene import sample_scene
+from happyhorse.world.sound import speak_line
 
 CHANNELS = PRESETS["nano"].latent_channels
 WEIGHTS = train.Weights(torch.ones(CHANNELS), torch.ones(64))
@@ -19,7 +32,8 @@ def batch(frames=3, size=4):
     torch.manual_seed(0)
     clean = Latents(torch.randn(size, CHANNELS, frames, 4, 4), torch.randn(size, 4 * (frames - 1) + 1, 64))
     phonemes = Phonemes(torch.zeros(size, 2, dtype=torch.long), torch.zeros(size, 2), torch.zeros(size, 2))
-    return Batch(clean, torch.ones(size, frames, 4, 4), torch.randn(size, 16, 256), phonemes)
+    mouth = torch.rand(size, frames, MOUTH_VALUES)
+    return Batch(clean, torch.ones(size, frames, 4, 4), mouth, torch.randn(size, 16, 256), phonemes)
 
 
 def noised(**kwargs):
@@ -75,7 +89,7 @@ def test_a_face_counts_more_than_a_wall_and_a_mouth_most():
 def test_a_sound_alone_batch_has_no_video_loss():
     clips = batch()
     clean = Latents(torch.zeros(4, 64, 3, 0, 0), clips.clean.audio)
-    silent = Batch(clean, torch.ones(4, 3, 0, 0), clips.text, clips.phonemes)
+    silent = Batch(clean, torch.ones(4, 3, 0, 0), clips.mouth, clips.text, clips.phonemes)
     out = train.add_noise(silent, torch.zeros(16, 256), torch.Generator().manual_seed(1))
     losses = train.flow_losses(Latents(torch.zeros(4, 64, 3, 0, 0), out.velocity.audio), out, WEIGHTS)
     assert losses.video is None
@@ -107,9 +121,47 @@ def test_the_learning_rate_warms_up_and_falls():
 
 def test_collate_takes_one_prompt_of_each_clip():
     clips = [
-        Clip(np.zeros((64, 1, 4, 4), np.float16), np.ones((1, 4, 4), np.float16), np.zeros((1, 64), np.float16), np.full((3, 16, 256), i, np.float16), np.full((3, 1), i, np.float32))
+        Clip(np.zeros((64, 1, 4, 4), np.float16), np.ones((1, 4, 4), np.float16), np.zeros((1, 12), np.float16), np.zeros((1, 64), np.float16), np.full((3, 16, 256), i, np.float16), np.full((3, 1), i, np.float32))
         for i in range(2)
     ]  # fmt: skip
     made = collate(clips, np.random.default_rng(0))
     assert made.text[1].unique().tolist() == [1.0]
     assert made.phonemes.ids.tolist() == [[0], [1]]
+
+
+def test_mouth_shapes_stand_in_the_groups_of_the_codec():
+    scene = sample_scene(3, seconds=2)
+    motion = move(scene, speak_line(scene, aloud=False), num_frames=20)
+    shapes = mouth_shapes(motion, 5, 9).unflatten(1, (3, 4))  # (t, open wide teeth, four frames)
+    assert shapes.shape == (3, 3, 4)
+    opened = torch.from_numpy(motion.mouth_open).float()
+    assert shapes[0, 0].tolist() == pytest.approx([opened[5].item()] * 4)
+    torch.testing.assert_close(shapes[1:, 0].flatten(), opened[6:14])
+    torch.testing.assert_close(shapes[2, 2], torch.from_numpy(motion.mouth_teeth).float()[10:14])
+
+
+def test_the_tutor_hears_picture_rows_in_order_of_time_and_teaches_the_layers_below_it():
+    torch.manual_seed(0)
+    model = train.Transformer(PRESETS["nano"])
+    tutor = Tutor(model)
+    clips = noised(frames=3)
+    train.predict(model, clips, clips.text)
+    rows = torch.zeros_like(tutor._heard)
+    rows[:, :, 0] = torch.arange(rows.shape[1]) // 4 + 1.0  # four rows a frame: its number, from 1
+    rows[:, :, 1] = 4.0
+    heard, tutor._heard = tutor._heard, rows
+    with torch.no_grad():
+        tutor.head.weight.zero_()
+        tutor.head.bias.zero_()
+        tutor.head.weight[0, 0] = 1.0
+    normed = [n / ((n * n + 16) / 256) ** 0.5 for n in (1, 2, 3)]
+    mouth = torch.zeros(4, 3, MOUTH_VALUES)
+    mouth[:, :, 0] = torch.tensor(normed)
+    assert tutor.loss(mouth, num_video=12).item() == pytest.approx(0, abs=1e-8)
+    tutor._heard = heard
+    assert tutor.loss(mouth, num_video=0) is None
+    train.predict(model, clips, clips.text)
+    torch.nn.init.normal_(tutor.head.weight)
+    tutor.loss(mouth, num_video=12).backward()
+    taught = [layer.mlp.down_proj.weight.grad is not None for layer in model.block.layers]
+    assert taught == [True] * 3 + [False] * 5

@@ -180,7 +180,7 @@ def cancel(job_id: str, request: Request, here: Here) -> views.Generation:
 def retry(job_id: str, request: Request, here: Here, response: Response) -> views.Generation:
     """Queue a failed or canceled one again, as a new generation with the same seed and inputs."""
     who = here.auth.identify(request, "generate")
-    job = here.service.submitter.retry(job_id, caller=who.caller)
+    job = here.service.submitter.retry(job_id, owner=who.sees)
     response.headers["Location"] = f"/v1/generations/{job.id}"
     return views.generation(job, request, here.links)
 

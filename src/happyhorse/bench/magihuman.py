@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from happyhorse.engines.base import Capabilities
-from happyhorse.engines.catalog import MAGIHUMAN
+from happyhorse.engines.catalog_magihuman import MAGIHUMAN
 from happyhorse.engines.plan import Plan, plan
 from happyhorse.engines.roofline import StageWork, work_of
 from happyhorse.errors import OutOfMemory

@@ -92,9 +92,13 @@ def load_engine(name: str, testcard_seconds: float) -> Engine:
         return TestcardEngine(seconds=testcard_seconds)
     if name.startswith("magihuman"):
         from happyhorse.engines.magihuman_load import open_engine
+        from happyhorse.engines.rewrite import Rewriter
         from happyhorse.settings import Settings
 
-        return open_engine(name, Settings.from_env().weights_dir)
+        settings = Settings.from_env()
+        wanted = settings.rewrite
+        rewriter = Rewriter(wanted.url, wanted.model, wanted.key) if wanted.url else None
+        return open_engine(name, settings.weights_dir, rewriter=rewriter)
     if name == "hosted":
         return _load_hosted()
     from happyhorse.engines.local import LocalEngine

@@ -6,7 +6,7 @@ Rank 0 runs the command as `happyhorse` would; the others only run its networks 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from happyhorse.model.parallel import Ranks
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 def main() -> None:
     """Always ends in SystemExit."""
     from happyhorse.cli.app import main as run
-    from happyhorse.model.follow import join
+    from happyhorse.model.follow import join, leave
 
     ranks = join()
     if ranks is None:
         _fail("happyhorse.cli.ranks is for torchrun; in one process it is happyhorse", code=2)
-    elif ranks.rank:
-        _follow(ranks)
-    else:
-        try:
+    try:
+        if ranks.rank:
+            _follow(ranks)
+        else:
             run()
-        finally:
-            ranks.end()
+    finally:
+        leave(ranks)
 
 
 def _follow(ranks: Ranks) -> None:
@@ -41,7 +41,7 @@ def _follow(ranks: Ranks) -> None:
     sys.exit(0)
 
 
-def _fail(message: str, *, code: int) -> None:
+def _fail(message: str, *, code: int) -> NoReturn:
     print(f"happyhorse: {message}", file=sys.stderr)
     sys.exit(code)
 

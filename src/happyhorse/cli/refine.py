@@ -35,7 +35,7 @@ class Keeper:
 
         asked = json.dumps(self.request.model_dump(mode="json", exclude_defaults=True))
         with placed(self.clip.with_suffix(_SUFFIX)) as path:
-            path.write_bytes(replace(take, notes={"request": asked}).to_bytes())
+            path.write_bytes(replace(take, notes={**take.notes, "request": asked}).to_bytes())
 
 
 def refine(

@@ -18,7 +18,7 @@ from happyhorse.cli.build import (
 )
 
 if TYPE_CHECKING:
-    from happyhorse.jobs.keys import KeyStore
+    from happyhorse.jobs.keys import Key, KeyStore
 
 _EngineName = Annotated[
     str | None,
@@ -132,10 +132,27 @@ def create_key(
 
 @keys.command("list")
 def list_keys(data_dir: _DataDir = None, database_url: _DatabaseUrl = None) -> None:
-    """List keys; their secrets are not kept."""
+    """List keys with their limits; their secrets are not kept."""
     for found in _key_store(data_dir, database_url).list():
         state = "revoked" if found.revoked_at else "live"
-        print(f"{found.id}  {found.prefix}...  {state:<7}  {', '.join(found.scopes):<20}  {found.name}")
+        limits = f"  ({', '.join(_limits(found))})" if _limits(found) else ""
+        print(
+            f"{found.id}  {found.prefix}...  {state:<7}  {', '.join(found.scopes):<20}  {found.name}{limits}"
+        )
+
+
+def _limits(key: Key) -> list[str]:
+    from happyhorse.jobs.job import MICROS
+
+    told = (
+        (key.requests_per_minute, "{} requests a minute", 1),
+        (key.concurrent_jobs, "{} jobs at once", 1),
+        (key.daily_spend_limit_micros, "{:.2f} USD a day", MICROS),
+        (key.spend_limit_micros, "{:.2f} USD in all", MICROS),
+    )
+    return [
+        words.format(value / unit if unit > 1 else value) for value, words, unit in told if value is not None
+    ]
 
 
 @keys.command("revoke")

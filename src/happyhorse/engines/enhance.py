@@ -13,6 +13,8 @@ from happyhorse.language import is_wide
 from happyhorse.prompt.read import Line, Prompt, read_prompt
 from happyhorse.request import LANGUAGE_NAMES
 
+DIALOGUE, SOUND = "Dialogue:", "Background Sound:"
+"""The first lines of the second and the third block."""
 NO_SOUND = "No prominent background sound"
 _MIN_WORDS = 150
 _MOVES = re.compile(
@@ -49,7 +51,7 @@ def enhance(prompt: str, *, lines: Sequence[Line]) -> str:
     `lines` are what is said in the clip: each stands twice in the result, unchanged but for the spaces between Chinese,
     Japanese and Korean characters that the network knows them by.
     """
-    if "Dialogue:" in prompt and "Background Sound:" in prompt:
+    if has_form(prompt):
         return prompt
     spoken = [line.text for line in lines]
     directions = _without_lines(prompt, read_prompt(prompt).lines)
@@ -57,11 +59,16 @@ def enhance(prompt: str, *, lines: Sequence[Line]) -> str:
     blocks = [_paragraph(read, spoken)]
     if lines:
         entries = [
-            f'<{_speaker(read)}, {LANGUAGE_NAMES[line.language]}>: "{_spaced(line.text)}"' for line in lines
+            f'<{_speaker(read)}, {LANGUAGE_NAMES[line.language]}>: "{spaced(line.text)}"' for line in lines
         ]
-        blocks.append("\n".join(["Dialogue:", *entries]))
-    blocks.append(f"Background Sound:\n<{_spaced(read.parts.get('audio', '')) or NO_SOUND}>")
+        blocks.append("\n".join([DIALOGUE, *entries]))
+    blocks.append(f"{SOUND}\n<{spaced(read.parts.get('audio', '')) or NO_SOUND}>")
     return "\n\n".join(blocks)
+
+
+def has_form(prompt: str) -> bool:
+    """Whether a prompt was written in the network's form by its author."""
+    return DIALOGUE in prompt and SOUND in prompt
 
 
 def _paragraph(read: Prompt, spoken: Sequence[str]) -> str:
@@ -73,7 +80,7 @@ def _paragraph(read: Prompt, spoken: Sequence[str]) -> str:
         *_BODY,
     ]
     if spoken:
-        sentences += [f'The words are spoken: "{_spaced(text)}"' for text in spoken]
+        sentences += [f'The words are spoken: "{spaced(text)}"' for text in spoken]
         sentences += _SPEECH
     camera = parts.get("camera", "")
     if camera and not _MOVES.search(camera):
@@ -94,18 +101,18 @@ def _without_lines(text: str, lines: Sequence[Line]) -> str:
 
 
 def _sentence(text: str) -> str:
-    text = _spaced(text.strip(" ,.;:"))
+    text = spaced(text.strip(" ,.;:"))
     return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def _speaker(read: Prompt) -> str:
     """At most five words that name who speaks."""
-    return " ".join(_spaced(read.parts.get("subject", "") or "the person in the picture").split()[:5]).strip(
+    return " ".join(spaced(read.parts.get("subject", "") or "the person in the picture").split()[:5]).strip(
         ","
     )
 
 
-def _spaced(text: str) -> str:
+def spaced(text: str) -> str:
     """Put a space between neighbouring characters of which one is Chinese, Japanese or Korean."""
     spaced = ""
     for character in text:

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from happyhorse.engines.base import Capabilities, OnProgress
-from happyhorse.engines.enhance import enhance
 from happyhorse.engines.plan import Plan
 from happyhorse.engines.progress import Reporter
+from happyhorse.engines.rewrite import Rewriter, Written, write_out
 from happyhorse.engines.take import Take
 from happyhorse.errors import MediaError, OutOfMemory
 from happyhorse.media.picture import watermark
@@ -45,6 +45,7 @@ TEXT_ENCODER, WAN_VAE, AUDIO_VAE, TURBO_VAE = "text_encoder", "wan_vae", "audio_
 _SHARES = {"prepare": 0.1, "base": 0.2, "refine": 0.4, "decode": 0.28, "finish": 0.02}
 _DRAFT_SHARES = {"prepare": 0.2, "base": 0.5, "decode": 0.28, "finish": 0.02}
 SILENCE = 1e-4
+_NOTE = "prompt"  # of a take: how its prompt was written
 _log = logging.getLogger("happyhorse.magihuman")
 
 
@@ -71,11 +72,13 @@ class Release:
 
 
 class MagiHumanEngine:
-    """Runs plans of `magihuman` or `magihuman-base`."""
+    """Runs plans of `magihuman` or `magihuman-base`; a `rewriter` puts prompts into the network's form."""
 
-    def __init__(self, capabilities: Capabilities, release: Release) -> None:
+    def __init__(
+        self, capabilities: Capabilities, release: Release, *, rewriter: Rewriter | None = None
+    ) -> None:
         self._capabilities = replace(capabilities, weights_hash=release.digest)
-        self.release = release
+        self.release, self.rewriter = release, rewriter
 
     @property
     def capabilities(self) -> Capabilities:
@@ -89,8 +92,10 @@ class MagiHumanEngine:
     def denoise(self, plan: Plan, *, on_progress: OnProgress) -> Take:
         """Stages prepare and base. Raises: what on_progress raises; MediaError for an input; WeightsMissing; OutOfMemory."""
         reporter = _reporter(plan, on_progress)
-        latents = self._run(plan, lambda parts: self._base(plan, parts, reporter))
-        return Take(plan.engine, self.release.digest, latents)
+        reporter.say("prepare", 0, 1)
+        written = write_out(plan.prompt, lines=plan.lines, rewriter=self.rewriter)
+        latents = self._run(plan, lambda parts: self._base(plan, parts, written, reporter))
+        return Take(plan.engine, self.release.digest, latents, {_NOTE: written.note} if written.note else {})
 
     def render(self, plan: Plan, take: Take, output: Path, *, on_progress: OnProgress) -> Output:
         """Stages refine, decode and finish. Raises: as denoise; EngineError for a take of other weights."""
@@ -98,7 +103,8 @@ class MagiHumanEngine:
         reporter = _reporter(plan, on_progress)
         self._run(plan, lambda parts: self._write(plan, parts, take, output, reporter))
         reporter.say("finish", 1, 1)
-        return plan.output(output, weights_hash=self.release.digest)
+        notes = (take.notes[_NOTE],) if _NOTE in take.notes else ()
+        return plan.output(output, weights_hash=self.release.digest, notes=notes)
 
     def _run(self, plan: Plan, work: Callable[[Parts], Result]) -> Result:
         """Do one half of a clip; when memory runs out in it, once more with the parts arranged leaner."""
@@ -114,15 +120,16 @@ class MagiHumanEngine:
         with torch.inference_mode():
             return work(parts)
 
-    def _base(self, plan: Plan, parts: Parts, reporter: Reporter) -> dict[str, NDArray[np.float32]]:
+    def _base(
+        self, plan: Plan, parts: Parts, written: Written, reporter: Reporter
+    ) -> dict[str, NDArray[np.float32]]:
         """Return what a take keeps: the latents, and the prompt's features for the second pass."""
-        reporter.say("prepare", 0, 1)
         assert plan.latent is not None
         network = self.release.networks[self.network]
         generator = torch.Generator(self.release.device).manual_seed(plan.seed)
         voice = self._voice(plan, parts, generator)
         conditions = replace(
-            self._text(plan, parts),
+            self._text(plan, parts, written.text),
             voice=voice,
             first_frame=self._first_frame(plan, parts, (plan.base_width, plan.base_height)),
         )
@@ -152,10 +159,10 @@ class MagiHumanEngine:
             as_is=plan.voice is not None,
         )
 
-    def _text(self, plan: Plan, parts: Parts) -> Conditions:
+    def _text(self, plan: Plan, parts: Parts, prompt: str) -> Conditions:
         guided = self.release.networks[self.network].sampler.guidance is not None
         with parts.use(TEXT_ENCODER, PromptEncoder) as encoder:
-            text = encoder.encode(enhance(plan.prompt, lines=plan.lines))
+            text = encoder.encode(prompt)
             null_text = encoder.encode(plan.negative_prompt) if guided else None
         device = self.release.device
         return Conditions(text.to(device), None if null_text is None else null_text.to(device))

@@ -16,6 +16,7 @@ from happyhorse.engines.catalog import CATALOG
 from happyhorse.engines.magihuman import AUDIO_VAE, TEXT_ENCODER, TURBO_VAE, WAN_VAE, MagiHumanEngine, Release
 from happyhorse.engines.memory import MemoryPlan, Strategy, plan_memory
 from happyhorse.engines.plan import Plan
+from happyhorse.engines.rewrite import Rewriter
 from happyhorse.errors import EngineError, OutOfMemory, WeightsMissing
 from happyhorse.hub.parts import PARTS, Part
 from happyhorse.hub.store import WeightStore
@@ -34,10 +35,11 @@ from happyhorse.model.wan_vae import WanVae
 TURBO_VAE_FILE = "turbo_vae.safetensors"
 
 
-def open_engine(name: str, weights_dir: Path) -> MagiHumanEngine:
+def open_engine(name: str, weights_dir: Path, *, rewriter: Rewriter | None = None) -> MagiHumanEngine:
     """Return an engine on this machine's GPU.
 
-    Raises: WeightsMissing naming the parts that are not here and how to get them; EngineError without a GPU.
+    Raises: WeightsMissing naming the parts that are not here and how to get them; EngineError without a GPU, or for a number of
+    processes that cannot share the work.
     """
     capabilities = CATALOG[name]
     base = "distill" if capabilities.negative_prompt is None else "base"
@@ -45,13 +47,16 @@ def open_engine(name: str, weights_dir: Path) -> MagiHumanEngine:
     needed = {base, "540p_sr", "1080p_sr", TEXT_ENCODER, WAN_VAE, AUDIO_VAE, TURBO_VAE}
     parts = {part.name: part for part in PARTS if part.name in needed}
     ranks = join()
+    _check_shares(name, ranks)
     _check_present(name, store, [parts[each] for each in (base, TURBO_VAE, TEXT_ENCODER, AUDIO_VAE)])
     if not (store.root / TURBO_VAE_FILE).is_file():
         raise WeightsMissing(
             f"{store.root / TURBO_VAE_FILE} is not made yet: happyhorse weights convert magihuman turbo_vae"
         )
     arranger = Arranger(store, parts, _gpu(name), ranks)
-    return MagiHumanEngine(capabilities, Release(NETWORKS, arranger, _digest(store, parts), arranger.device))
+    return MagiHumanEngine(
+        capabilities, Release(NETWORKS, arranger, _digest(store, parts), arranger.device), rewriter=rewriter
+    )
 
 
 def follow_engine(weights_dir: Path, ranks: Ranks) -> None:
@@ -115,6 +120,14 @@ class Arranger:
     def _network(self, name: str, strategy: Strategy) -> Transformer:
         model = _network(self.store.root, name, self.device, fp8=strategy == "fp8")
         return lead(model, self.ranks, network=name, arrangement=strategy) if self.ranks else model
+
+
+def _check_shares(name: str, ranks: Ranks | None) -> None:
+    heads = NETWORKS["base"].config.num_heads
+    if ranks is not None and heads % ranks.count:
+        raise EngineError(
+            f"{ranks.count} processes cannot share the {heads} heads of {name}; 2, 4, 5 or 8 can"
+        )
 
 
 def _check_present(name: str, store: WeightStore, parts: Iterable[Part]) -> None:

@@ -466,7 +466,7 @@ def _note_the_rest(
         notes.append(f"the time is counted from {capabilities.cost.source}")
     if capabilities.rewrites_prompt:
         notes.append(
-            "the prompt is put into the form the network was trained on, by rules; nothing is added to what is said"
+            "the prompt is put into the form the network was trained on, by rules or by the operator's language model; nothing is added to what is said"
         )
     if image is not None and image.remarks:
         notes.append(f"the image looks {image.remarks}; the clip keeps what its first frame has")

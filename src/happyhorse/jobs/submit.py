@@ -97,9 +97,12 @@ class Submitter:
         )
         return self.store.create(new, self.queue.put)
 
-    def retry(self, job_id: str, *, caller: Caller) -> Job:
-        """A new job with the request and the seed of one that failed or was canceled. Raises: NotFound, Conflict."""
-        job = self.store.get(job_id, owner=caller.owner if caller.owner != LOCAL.owner else None)
+    def retry(self, job_id: str, *, owner: str | None) -> Job:
+        """A new job of the same owner with the request and the seed of one that failed or was canceled.
+
+        Raises: NotFound, also for another owner's; Conflict; LimitExceeded.
+        """
+        job = self.store.get(job_id, owner=owner)
         if job.status not in (Status.FAILED, Status.CANCELED):
             raise Conflict(
                 f"job {job_id} is {job.status.value}; only a failed or canceled one can be tried again"

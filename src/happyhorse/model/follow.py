@@ -4,6 +4,7 @@ So prompts, noise, codecs and files are rank 0's alone, and a command or a worke
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cache
 
 import torch
@@ -12,6 +13,9 @@ import torch.distributed as dist
 from happyhorse.model.parallel import Call, Ranks
 from happyhorse.model.transformer import Transformer
 
+_LOADING = timedelta(
+    minutes=30
+)  # within a call the processes wait for one another, also while one reads its weights
 RESIDENT = "resident"
 """The arrangement in which networks stay loaded."""
 Load = Callable[[str, str], Transformer]
@@ -25,10 +29,18 @@ def join() -> Ranks | None:
         return None
     if torch.cuda.is_available():
         torch.cuda.set_device(dist.get_node_local_rank())
-        dist.init_process_group("nccl")
+        dist.init_process_group("nccl", timeout=_LOADING)
     else:
-        dist.init_process_group("gloo")
+        dist.init_process_group("gloo", timeout=_LOADING)
     return Ranks()
+
+
+def leave(ranks: Ranks) -> None:
+    """Part with the other processes, rank 0 after it has let them go. After a call that failed they are left as they are."""
+    if ranks.rank == 0:
+        ranks.end()
+    if not ranks.is_calling:
+        dist.destroy_process_group()
 
 
 def lead(model: Transformer, ranks: Ranks, *, network: str, arrangement: str) -> Transformer:
@@ -51,3 +63,4 @@ def follow(load: Load, ranks: Ranks) -> None:
                 loaded[key] = load(*key)
                 loaded[key].ranks = ranks
             loaded[key](call.sequence)
+            ranks.returned()

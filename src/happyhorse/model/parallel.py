@@ -18,6 +18,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
+from happyhorse.errors import EngineError
 from happyhorse.model.pack import PackedSequence
 from happyhorse.shapes import LatentShape
 
@@ -49,9 +50,9 @@ class Ranks:
         self.is_calling = False
 
     def send(self, call: Call) -> None:
-        """Tell the others to run the same. Raises: RuntimeError when the last call never came to its end."""
+        """Tell the others to run the same. Raises: EngineError when the last call never came to its end."""
         if self.is_calling:
-            raise RuntimeError(
+            raise EngineError(
                 f"a call failed while {self.count} processes were inside it; they must be started again"
             )
         self.is_calling = True
@@ -61,7 +62,7 @@ class Ranks:
             dist.broadcast(tensor, src=0)
 
     def returned(self) -> None:
-        """Note that rank 0 has come out of the call it sent."""
+        """Note that this process has come out of the call it sent or received."""
         self.is_calling = False
 
     def receive(self) -> Call | None:
@@ -69,11 +70,12 @@ class Ranks:
         said = self._say(None)
         if said is None:
             return None
+        self.is_calling = True
         network, arrangement, grid, shapes = said
-        tensors = [torch.empty(shape, device=self.device) for shape in shapes]
-        for tensor in tensors:
+        video, audio, text, positions = (torch.empty(shape, device=self.device) for shape in shapes)
+        for tensor in (video, audio, text, positions):
             dist.broadcast(tensor, src=0)
-        return Call(network, arrangement, PackedSequence(*tensors, grid))
+        return Call(network, arrangement, PackedSequence(video, audio, text, positions, grid))
 
     def end(self) -> None:
         """Let the others go; to be called by rank 0. After a call that failed they cannot hear it."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
@@ -18,18 +19,19 @@ from happyhorse.model.audio_vae import AudioVae
 from happyhorse.model.pack import Latents, Phonemes
 from happyhorse.model.phonemes import phonemes_of
 from happyhorse.model.text import TextEncoder
-from happyhorse.model.video_vae import VideoVae
+from happyhorse.model.video_vae import VideoVae, as_groups
 from happyhorse.shapes import FPS, SPACE_STRIDE, TIME_STRIDE, AudioShape, VideoShape
 from happyhorse.speech.phonemes import phoneme_id
 from happyhorse.world.caption import caption
 from happyhorse.world.draw import ScenePainter
-from happyhorse.world.motion import move
+from happyhorse.world.motion import Motion, move
 from happyhorse.world.scene import sample_scene
 from happyhorse.world.sound import render, speak_line
 
 CAPTIONS = 2
 """Prompts kept for each scene; one is chosen each time the sample is used."""
 FACE_WEIGHT, MOUTH_WEIGHT = 3.0, 6.0
+MOUTH_VALUES = 3 * TIME_STRIDE
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,13 @@ class Kind:
 class Clip:
     """One sample in half precision: video (c, t, h, w), audio (a, ca), text (captions, m, ct), phonemes (3, p).
 
-    `weight` (t, h, w) says how much each latent counts in the loss: faces are small and are what people look at.
+    `weight` (t, h, w) says how much each latent counts in the loss: faces are small and are what people look at. `mouth`
+    (t, 12) is how open, wide and toothed the mouth is in each of a latent's four frames.
     """
 
     video: NDArray[np.float16]
     weight: NDArray[np.float16]
+    mouth: NDArray[np.float16]
     audio: NDArray[np.float16]
     text: NDArray[np.float16]
     phonemes: NDArray[np.float32]
@@ -77,6 +81,7 @@ class _Untold:
 
     video: Tensor
     weight: Tensor
+    mouth: Tensor
     audio: Tensor
     texts: list[str]
     phonemes: Tensor
@@ -92,6 +97,7 @@ def make_clips(seeds: range, *, kind: Kind, codecs: Codecs) -> list[Clip]:
         Clip(
             clip.video.half().numpy(),
             clip.weight.half().numpy(),
+            clip.mouth.half().numpy(),
             clip.audio.half().numpy(),
             text,
             clip.phonemes.numpy(),
@@ -120,9 +126,10 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
             video = video_vae.encode(pixels)[0]
         latent_times = range(first, first + num_frames, TIME_STRIDE)
         weight = torch.stack([face_weight(painter.face_box(i), height, width) for i in latent_times])
+        mouth = mouth_shapes(motion, first, num_frames)
     else:
         video = torch.zeros(video_vae.config.latent_channels, 1 + (num_frames - 1) // TIME_STRIDE, 0, 0)
-        weight = video[0]
+        weight, mouth = video[0], torch.zeros(video.shape[1], MOUTH_VALUES)
     if kind.seconds:
         sound = render(scene, speech, num_samples=AudioShape(num_frames).num_samples)
         audio = audio_vae.encode(torch.from_numpy(sound)[None])[0]
@@ -134,7 +141,7 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
     )
     rows = phonemes_of(spoken, num_audio=num_frames)
     texts = [caption(scene, rng).text for _ in range(CAPTIONS)]
-    return _Untold(video, weight, audio, texts, torch.cat([rows.ids, rows.starts, rows.log_durations]))
+    return _Untold(video, weight, mouth, audio, texts, torch.cat([rows.ids, rows.starts, rows.log_durations]))
 
 
 def face_weight(box: tuple[int, int, int, int], height: int, width: int) -> Float[Tensor, "h w"]:
@@ -146,12 +153,22 @@ def face_weight(box: tuple[int, int, int, int], height: int, width: int) -> Floa
     return F.avg_pool2d(counts[None], SPACE_STRIDE)[0]
 
 
+def mouth_shapes(motion: Motion, first: int, num_frames: int) -> Float[Tensor, "t m"]:
+    """Return open, wide and teeth of each of the four frames of every latent; groups are those of the video codec."""
+    tracks = np.stack([motion.mouth_open, motion.mouth_wide, motion.mouth_teeth])[
+        :, first : first + num_frames
+    ]
+    groups = as_groups(torch.from_numpy(tracks).float()[None, :, :, None, None])  # (1, 3, 4 t, 1, 1)
+    return rearrange(groups, "1 s (t k) 1 1 -> t (s k)", k=TIME_STRIDE)
+
+
 @dataclass(frozen=True)
 class Batch:
     """Clips of one shape as float32 tensors."""
 
     clean: Latents
     weight: Float[Tensor, "b t h w"]
+    mouth: Float[Tensor, "b t s"]
     text: Float[Tensor, "b m ct"]
     phonemes: Phonemes
 
@@ -165,6 +182,7 @@ def collate(clips: list[Clip], rng: np.random.Generator) -> Batch:
     return Batch(
         Latents(video, audio),
         torch.from_numpy(np.stack([clip.weight for clip in clips])).float(),
+        torch.from_numpy(np.stack([clip.mouth for clip in clips])).float(),
         torch.from_numpy(text).float(),
         Phonemes(rows[:, 0].long(), rows[:, 1], rows[:, 2]),
     )

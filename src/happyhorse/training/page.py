@@ -64,6 +64,7 @@ class LivePage:
             for name, title in (
                 ("video_loss", "Velocity error, picture"),
                 ("audio_loss", "Velocity error, sound"),
+                ("mouth_loss", "Tutor's error, mouths"),
             )
         )
         figures = "".join(

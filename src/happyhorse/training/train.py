@@ -25,9 +25,12 @@ from happyhorse.model.sampler import Guidance, SamplerSettings, video_noise
 from happyhorse.model.text import TextEncoder
 from happyhorse.model.transformer import Transformer
 from happyhorse.model.video_vae import VideoVae
+from happyhorse.shapes import PATCH
 from happyhorse.training.clips import Batch, Clip, Codecs, Kind, collate, make_clips
 from happyhorse.training.draw import DrawnPool
 from happyhorse.training.state import load_state, save_state
+from happyhorse.training.tutor import WEIGHT as TUTOR_WEIGHT
+from happyhorse.training.tutor import Tutor
 
 WIDE, TALL, SQUARE = (224, 128), (128, 224), (160, 160)
 MOST = (WIDE, WIDE, WIDE, TALL, SQUARE)
@@ -77,13 +80,18 @@ class Report:
     stage: int
     video_loss: Mapping[str, float]
     audio_loss: Mapping[str, float]
+    mouth_loss: Mapping[str, float]
     step_s: float
     num_drawn: Mapping[str, int]
 
     def line(self) -> str:
         """The report as one line of text."""
         parts = [f"{self.minutes:6.1f} min, step {self.step}, stage {self.stage}, {self.step_s:.2f} s a step"]
-        for name, losses in (("video", self.video_loss), ("audio", self.audio_loss)):
+        for name, losses in (
+            ("video", self.video_loss),
+            ("audio", self.audio_loss),
+            ("mouth", self.mouth_loss),
+        ):
             parts.append(f"{name} " + " ".join(f"{kind} {loss:.3f}" for kind, loss in sorted(losses.items())))
         parts.append("drawn " + " ".join(f"{kind} {count}" for kind, count in sorted(self.num_drawn.items())))
         return "; ".join(parts)
@@ -91,13 +99,17 @@ class Report:
 
 @dataclass(frozen=True)
 class Losses:
-    """Mean squared velocity error of each modality; None where the batch has none."""
+    """Mean squared velocity error of each modality, and the tutor's of mouths; None where the batch has none."""
 
     video: Tensor | None
     audio: Tensor | None
+    mouth: Tensor | None = None
 
     def total(self) -> Tensor:
+        """What is minimised."""
         parts = [loss for loss in (self.video, self.audio) if loss is not None]
+        if self.mouth is not None:
+            parts.append(TUTOR_WEIGHT * self.mouth)
         return torch.stack(parts).sum()
 
 
@@ -115,8 +127,8 @@ def channel_weights(scale: Float[Tensor, " c"]) -> Float[Tensor, " c"]:
 
 
 def noise_levels(count: int, generator: torch.Generator) -> Float[Tensor, " b"]:
-    """Draw sigmas: logit-normal, a little towards noise."""
-    return torch.sigmoid(torch.randn(count, generator=generator) + 0.25)
+    """Draw sigmas: logit-normal, towards noise, where text and phonemes decide and not what is seen."""
+    return torch.sigmoid(torch.randn(count, generator=generator) + 0.5)
 
 
 @dataclass(frozen=True)
@@ -128,6 +140,7 @@ class Noised:
     video_mask: Float[Tensor, "b 1 t 1 1"]
     audio_mask: Float[Tensor, "b 1 1"]
     weight: Float[Tensor, "b 1 t h w"]
+    mouth: Float[Tensor, "b t s"]
     text: Float[Tensor, "b m ct"]
     phonemes: Phonemes
 
@@ -157,7 +170,9 @@ def add_noise(batch: Batch, null_text: Float[Tensor, "m ct"], generator: torch.G
     velocity = Latents(noise.video - clean.video, noise.audio - clean.audio)
     dropped = (torch.rand(b, generator=generator) < DROP_TEXT).view(b, 1, 1)
     text = torch.where(dropped, null_text, batch.text)
-    return Noised(seen, velocity, video_mask, audio_mask, batch.weight[:, None], text, batch.phonemes)
+    return Noised(
+        seen, velocity, video_mask, audio_mask, batch.weight[:, None], batch.mouth, text, batch.phonemes
+    )
 
 
 def predict(model: Transformer, noised: Noised, text: Float[Tensor, "b m ct"]) -> Latents:
@@ -212,7 +227,9 @@ class Trainer:
         self.codecs = codecs
         self.model = Transformer(config)
         self.ema = copy.deepcopy(self.model).requires_grad_(requires_grad=False)
+        self.tutor = Tutor(self.model)
         self.optimizers = make_optimizers(self.model)
+        self.optimizers["tutor"] = AdamW(self.tutor.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98))
         self.base_rates = {name: opt.param_groups[0]["lr"] for name, opt in self.optimizers.items()}
         self.weights = Weights(
             channel_weights(VideoVae.load(codecs.video).scale),
@@ -230,7 +247,8 @@ class Trainer:
         for name, optimizer in self.optimizers.items():
             optimizer.param_groups[0]["lr"] = self.base_rates[name] * scale
         said = predict(self.model, noised, noised.text)
-        losses = flow_losses(said, noised, self.weights)
+        mouth = self.tutor.loss(noised.mouth, num_video=noised.weight[0].numel() // PATCH**2)
+        losses = replace(flow_losses(said, noised, self.weights), mouth=mouth)
         losses.total().backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers.values():
@@ -250,7 +268,7 @@ class Trainer:
         numbers = {"step": self.step, "minutes": self.minutes}
         save_state(
             out / "transformer.state.safetensors",
-            models={"model": self.model, "ema": self.ema},
+            models={"model": self.model, "ema": self.ema, "tutor": self.tutor},
             optimizers=self.optimizers,
             numbers=numbers,
         )
@@ -261,9 +279,8 @@ class Trainer:
         """Go on from the state in `out`; without one, from the weights there, at the minute they had reached."""
         state, checkpoint = out / "transformer.state.safetensors", out / "transformer.safetensors"
         if state.exists():
-            numbers = load_state(
-                state, models={"model": self.model, "ema": self.ema}, optimizers=self.optimizers
-            )
+            models = {"model": self.model, "ema": self.ema, "tutor": self.tutor}
+            numbers = load_state(state, models=models, optimizers=self.optimizers)
             self.step, self.minutes = int(numbers["step"]), numbers["minutes"]
             self.rng = np.random.default_rng(self.step)
             self.generator.manual_seed(self.step)
@@ -278,7 +295,7 @@ def compile_layers(model: Transformer) -> None:
     """Fuse what each layer does between its matrix products; every shape of batch compiles once, at its first step."""
     torch._dynamo.config.recompile_limit = 128  # kinds x sizes x the three sorts of layers
     for layer in model.block.layers:
-        layer.compile(dynamic=False)
+        layer.forward = torch.compile(layer.forward, dynamic=False)  # type: ignore[method-assign]  # hooks stay outside
 
 
 def stage_at(progress: float) -> int:
@@ -354,17 +371,22 @@ class Tally:
     def __init__(self) -> None:
         self.video: dict[str, list[float]] = {}
         self.audio: dict[str, list[float]] = {}
+        self.mouth: dict[str, list[float]] = {}
         self.count, self.started = 0, time.monotonic()
 
     def add(self, kind: str, losses: Losses) -> None:
         self.count += 1
-        for sums, loss in ((self.video, losses.video), (self.audio, losses.audio)):
+        for sums, loss in (
+            (self.video, losses.video),
+            (self.audio, losses.audio),
+            (self.mouth, losses.mouth),
+        ):
             if loss is not None:
                 sums.setdefault(kind, []).append(loss.item())
 
     def report(self, step: int, minutes: float, stage: int, drawn: Mapping[str, int]) -> Report:
-        video = {kind: float(np.mean(values)) for kind, values in self.video.items()}
-        audio = {kind: float(np.mean(values)) for kind, values in self.audio.items()}
-        return Report(
-            step, minutes, stage, video, audio, (time.monotonic() - self.started) / self.count, drawn
-        )
+        means = [
+            {kind: float(np.mean(values)) for kind, values in losses.items()}
+            for losses in (self.video, self.audio, self.mouth)
+        ]
+        return Report(step, minutes, stage, *means, (time.monotonic() - self.started) / self.count, drawn)
