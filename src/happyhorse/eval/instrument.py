@@ -83,11 +83,11 @@ class Instrument(nn.Module):
         logits = {name: head(scene) for name, head in self.scene_heads.items()}
         logits |= {name: head(person) for name, head in self.head_heads.items()}
         mouth = self.mouth(crop(pictures, place.mouths(), side=32, heads=0.55))
-        return found, logits, mouth[:, 0]
+        return found, {name: scores.float() for name, scores in logits.items()}, mouth[:, 0].float()
 
     def _find(self, features: Float[Tensor, "b c h w"]) -> Place:
         """The mean place under a softmax over the grid, and the head's height there."""
-        heat, height = self.face(features).unbind(1)
+        heat, height = self.face(features).float().unbind(1)
         share = heat.flatten(1).softmax(-1).view_as(heat)
         across = _cells(heat.shape[2]) * SIZE[1] / SIZE[0]
         down = _cells(heat.shape[1])[:, None]

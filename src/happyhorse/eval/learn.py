@@ -90,8 +90,9 @@ def train_instrument(
     while (progress := (time.monotonic() - started) / 60 / minutes) < 1:
         optimizer.param_groups[0]["lr"] = PEAK_RATE * min(1.0, 2 * (1 - progress))
         drawn = [draw_pictures(int(seed), rng) for seed in rng.integers(10**9, 2 * 10**9, size=SCENES_A_STEP)]
-        pictures = torch.cat([_seen(item, vae, rng) for item in drawn])
-        loss = loss_on(instrument, drawn, pictures + 0.03 * torch.randn_like(pictures))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            pictures = torch.cat([_seen(item, vae, rng).float() for item in drawn])
+            loss = loss_on(instrument, drawn, pictures + 0.03 * torch.randn_like(pictures))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
