@@ -21,7 +21,6 @@ from torch import Tensor
 
 from happyhorse.engines.base import PREVIEW_SIDE, Capabilities, OnProgress
 from happyhorse.engines.catalog import CATALOG
-from happyhorse.engines.complete import Reading, choose, complete, said
 from happyhorse.engines.plan import Plan
 from happyhorse.engines.progress import Reporter
 from happyhorse.engines.take import Take
@@ -31,6 +30,7 @@ from happyhorse.media.read import decode_image
 from happyhorse.media.write import encode
 from happyhorse.model.audio_vae import AudioVae
 from happyhorse.model.checkpoint import Checkpoint, load_checkpoint, weights_hash
+from happyhorse.model.complete import Reading, choose, complete, said
 from happyhorse.model.pack import Latents, pack
 from happyhorse.model.phonemes import Spoken, phonemes_of
 from happyhorse.model.sampler import Velocity, denoise, video_noise

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from happyhorse.model.audio_vae import AudioVae
+from happyhorse.model.complete import complete
 from happyhorse.model.pack import Latents, Phonemes
 from happyhorse.model.phonemes import phonemes_of
 from happyhorse.model.text import TextEncoder
@@ -25,11 +26,12 @@ from happyhorse.speech.phonemes import phoneme_id
 from happyhorse.world.caption import caption
 from happyhorse.world.draw import ScenePainter
 from happyhorse.world.motion import Motion, move
-from happyhorse.world.scene import sample_scene
+from happyhorse.world.scene import Scene, sample_scene
 from happyhorse.world.sound import render, speak_line
 
 CAPTIONS = 2
 """Prompts kept for each scene; one is chosen each time the sample is used."""
+COMPLETED_SHARE = 0.75
 FACE_WEIGHT, MOUTH_WEIGHT = 3.0, 6.0
 MOUTH_VALUES = 3 * TIME_STRIDE
 
@@ -140,8 +142,20 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
         [(phoneme_id(p.symbol), start_s + p.start_s, p.duration_s) for p in speech.phonemes] if speech else []
     )
     rows = phonemes_of(spoken, num_audio=num_frames)
-    texts = [caption(scene, rng).text for _ in range(CAPTIONS)]
+    texts = [tell(scene, rng) for _ in range(CAPTIONS)]
     return _Untold(video, weight, mouth, audio, texts, torch.cat([rows.ids, rows.starts, rows.log_durations]))
+
+
+def tell(scene: Scene, rng: np.random.Generator) -> str:
+    """Write a prompt; most are completed with all that they leave out, as every prompt is when a clip is made."""
+    told = caption(scene, rng)
+    if rng.random() >= COMPLETED_SHARE:
+        return told.text
+    facts = {name: value for name, value in scene.attributes().items() if name != "speaks"}
+    if facts["gender"] == "woman":
+        del facts["beard"]
+    reading = {name: value if name in told.mentioned else None for name, value in facts.items()}
+    return complete(told.text, {name: facts[name] for name in facts if reading[name] is None}, reading)
 
 
 def face_weight(box: tuple[int, int, int, int], height: int, width: int) -> Float[Tensor, "h w"]:

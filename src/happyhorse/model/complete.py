@@ -1,7 +1,8 @@
 """What a prompt leaves open, decided by the seed: asked for anything, a network draws a mixture of everything.
 
 The prompt stays as it is; a sentence of plain words after it says the rest, and the clip's notes say that it was chosen.
-Attributes and values are those of the text encoder (`TextConfig.attributes`).
+Training completes most of its prompts in the same words. Attributes and values are those of the text encoder
+(`TextConfig.attributes`).
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ _WORDS = {
     "locked": "locked camera",
     "long": "long hair",
     "man": "a man",
+    "plain": "a plain background",
     "quiff": "a quiff",
     "short": "short hair",
     "street": "on a street",
@@ -88,8 +90,10 @@ def _phrase(name: str, value: str) -> str:
             return f"{value} skin"
         case "hair_colour":
             return f"{value} hair"
-        case "glasses" | "beard":
-            return f"{value} {name}"
+        case "glasses":
+            return "glasses" if value == "yes" else "no glasses"
+        case "beard":
+            return "a beard" if value == "yes" else "no beard"
         case "environment":
             return _WORDS.get(value, f"in a{'n' if value == 'office' else ''} {value}")
         case _:

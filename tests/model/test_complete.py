@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from happyhorse.engines.complete import choose, complete, said
+from happyhorse.model.complete import choose, complete, said
 from happyhorse.model.text import TextEncoder
 
 PROMPTS = (
@@ -36,6 +36,19 @@ def test_the_reader_understands_what_was_chosen_and_what_was_said_stays(reader, 
         again = read(reader, complete(prompt, chosen, told))
         assert {name: again[name] for name in chosen} == chosen
         assert all(again[name] == value for name, value in told.items() if value is not None)
+
+
+def test_every_value_of_every_attribute_can_be_said(reader):
+    for name, values in reader.config.attributes:
+        if name == "speaks":
+            continue
+        for value in values:
+            gender = {"beard": "man", "gender": value}.get(name, "woman")
+            told = {"gender": gender, "garment": "sweater", "top_colour": "blue", name: None}
+            prompt = (
+                f"A {gender} in a blue sweater." if name not in ("garment", "top_colour", "gender") else ""
+            )
+            assert read(reader, complete(prompt, {name: value}, told))[name] == value
 
 
 def test_the_seed_decides_and_a_word_more_changes_that_attribute_alone():
