@@ -121,10 +121,8 @@ def test_versions_name_a_model_in_three_ways(http):
 def test_a_request_that_waits_is_answered_at_the_end_or_as_starting(http, service, tmp_path):
     begun = time.monotonic()
     made = create(http, headers={"Prefer": "wait=1"}).json()
-    assert (made["status"], 1 <= time.monotonic() - begun < 10) == (
-        "starting",
-        True,
-    )  # a busy machine is late
+    assert made["status"] == "starting"
+    assert 0.6 <= time.monotonic() - begun < 10  # answered a little before the time is up; a busy machine is late
     with working(service, tmp_path, seconds=0.2):
         done = create(http, headers={"Prefer": "wait"}).json()
     assert (done["status"], done["output"] is not None) == ("succeeded", True)

@@ -209,7 +209,7 @@ def test_the_clip_is_followed_copied_and_described(tmp_path, dialect):
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1
     middle = {report.step for report in seen if report.stage == "base"}
-    assert len(middle) > 2, "the other server's progress was seen"
+    assert len(middle) > 1, "the other server's progress was seen"
     assert {report.stage for report in seen} == {"prepare", "base", "decode", "finish"}
     service.close()
 
