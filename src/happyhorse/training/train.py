@@ -295,7 +295,7 @@ def compile_layers(model: Transformer) -> None:
     """Fuse what each layer does between its matrix products; every shape of batch compiles once, at its first step."""
     torch._dynamo.config.recompile_limit = 128  # kinds x sizes x the three sorts of layers
     for layer in model.block.layers:
-        layer.forward = torch.compile(layer.forward, dynamic=False)  # type: ignore[method-assign]  # hooks stay outside
+        layer.forward = torch.compile(layer.forward, dynamic=False)  # hooks stay outside
 
 
 def stage_at(progress: float) -> int:
@@ -385,8 +385,9 @@ class Tally:
                 sums.setdefault(kind, []).append(loss.item())
 
     def report(self, step: int, minutes: float, stage: int, drawn: Mapping[str, int]) -> Report:
-        means = [
+        video, audio, mouth = (
             {kind: float(np.mean(values)) for kind, values in losses.items()}
             for losses in (self.video, self.audio, self.mouth)
-        ]
-        return Report(step, minutes, stage, *means, (time.monotonic() - self.started) / self.count, drawn)
+        )
+        step_s = (time.monotonic() - self.started) / self.count
+        return Report(step, minutes, stage, video, audio, mouth, step_s, drawn)
