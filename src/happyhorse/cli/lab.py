@@ -186,7 +186,7 @@ def eval_nano(
     ] = None,
     minutes: Annotated[
         float, typer.Option(help="Time to train the instrument, when there is none.", min=0.1)
-    ] = 4,
+    ] = 15,
     threads: _Threads = 2,
 ) -> None:
     """Make held-out clips with nano, read the finished files with instruments, and print the table."""

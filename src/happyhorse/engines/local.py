@@ -31,7 +31,7 @@ from happyhorse.media.write import encode
 from happyhorse.model.audio_vae import AudioVae
 from happyhorse.model.checkpoint import Checkpoint, load_checkpoint, weights_hash
 from happyhorse.model.complete import Reading, choose, complete, said
-from happyhorse.model.pack import Latents, pack
+from happyhorse.model.pack import Latents, Phonemes, pack
 from happyhorse.model.phonemes import Spoken, phonemes_of
 from happyhorse.model.sampler import Velocity, denoise, video_noise
 from happyhorse.model.text import TextEncoder
@@ -137,22 +137,23 @@ class LocalEngine:
         chosen, reading = self._understand(plan)
         gender = chosen.get("gender") or reading["gender"]
         phonemes = phonemes_of(_speak(plan, "male" if gender == "man" else "female"), num_audio=num_audio)
+        silence = phonemes_of([], num_audio=num_audio)  # guidance leads away from a closed mouth too
         first = None if plan.image is None else self._first_frame(plan)
         generator = torch.Generator().manual_seed(plan.seed)
         audio = torch.randn(1, num_audio, model.config.audio_channels, generator=generator)
         size = (1, model.config.latent_channels, shape.frames, shape.height, shape.width)
         video = video_noise(size, shared=settings.shared_noise, generator=generator)
 
-        def velocity_for(prompt: str) -> Velocity:
+        def velocity_for(prompt: str, phonemes: Phonemes) -> Velocity:
             text = self.weights.text.encode([prompt])
             rows = partial(pack, model.config, text=text, phonemes=phonemes)
             return lambda now: model(rows(video=now.video, audio=now.audio))
 
         return denoise(
-            velocity_for(complete(plan.prompt, chosen, reading)),
+            velocity_for(complete(plan.prompt, chosen, reading), phonemes),
             Latents(video, audio),
             settings=replace(settings, num_steps=plan.num_steps),
-            unconditional=velocity_for("") if settings.guidance else None,
+            unconditional=velocity_for("", silence) if settings.guidance else None,
             first_frame=first,
             on_step=lambda done, total: reporter.say("base", done, total),
         )
