@@ -14,6 +14,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from happyhorse.eval.instrument import as_pictures
 from happyhorse.media.picture import fit
 from happyhorse.model.video_vae import VideoVae
 from happyhorse.world.draw import ScenePainter
@@ -81,7 +82,7 @@ def _scene(seed: int) -> tuple[Float[Tensor, "1 3 f h w"], Box, NDArray[np.uint8
 
 
 def _as_pixels(frames: NDArray[np.uint8]) -> Float[Tensor, "1 3 f h w"]:
-    return torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
+    return as_pictures(frames).transpose(0, 1)[None]
 
 
 def _as_bytes(picture: Float[Tensor, "3 h w"]) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from happyhorse.eval.instrument import Instrument
-from happyhorse.eval.nano import Lips, read_lips
+from happyhorse.eval.nano import READ_SIZE, Lips, read_lips
 from happyhorse.media.read import decode_audio, decode_video
 from happyhorse.shapes import FPS
 from happyhorse.world.draw import ScenePainter
@@ -21,7 +21,7 @@ from happyhorse.world.sound import speak_line
 
 FIRST_SEED = 3_400_000_000
 """Scenes from here on are never trained on."""
-_FULL, _READ_SIZE = (1280, 720), (448, 256)
+_FULL = (1280, 720)
 _STEPS = 8
 
 
@@ -65,7 +65,7 @@ def read_start(path: Path, picture: NDArray[np.uint8], instrument: Instrument) -
     """Measure a finished clip against the picture (h, w, 3) of its size that it was to start from."""
     frames = decode_video(path, max_seconds=(_STEPS + 1) / FPS)
     jumps = [_error(frames[i], frames[i + 1]) ** 0.5 for i in range(_STEPS)]
-    lips = read_lips(instrument, np.asarray(decode_video(path, size=_READ_SIZE)), decode_audio(path))
+    lips = read_lips(instrument, np.asarray(decode_video(path, size=READ_SIZE)), decode_audio(path))
     psnr_db = 10 * np.log10(255**2 / max(_error(frames[0], picture), 1e-9))
     return Start(float(psnr_db), jumps[0] / max(float(np.mean(jumps[1:])), 1e-9), lips)
 

@@ -30,7 +30,8 @@ INSTRUMENT_SCENES = 120
 INSTRUMENT_CLIPS = 6
 MAX_INSTRUMENT_ERROR = 0.10
 MAX_LAG_ERROR = 2
-_READ_SIZE = (448, 256)
+READ_SIZE = (448, 256)
+"""Width and height at which finished clips are read."""
 _CLIP_S = 5
 _SHOWN = 60
 
@@ -180,7 +181,7 @@ def evaluate(
     for number, item in enumerate(held_out(count)):
         path = folder / f"{number:03d}.mp4"
         make(item.prompt, number, path)
-        frames = np.asarray(decode_video(path, size=_READ_SIZE))
+        frames = np.asarray(decode_video(path, size=READ_SIZE))
         read = instrument.read(as_pictures(frames[5::12]))
         lips.append(read_lips(instrument, frames, decode_audio(path)))
         edges.append(edge_energy(decode_frame(path, _SHOWN)) / edge_energy(_drawn(item.scene, path)))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from happyhorse.eval.instrument import Instrument, as_pictures
+from happyhorse.eval.nano import READ_SIZE
 from happyhorse.media.read import decode_video
 from happyhorse.world.caption import caption, swapped_colours
 from happyhorse.world.scene import Scene, sample_scene
@@ -16,7 +17,6 @@ from happyhorse.world.scene import Scene, sample_scene
 FIRST_SEED = 3_300_000_000
 """Scenes from here on are never trained on."""
 _ASKED = frozenset({"gender", "hair_colour", "top_colour", "environment"})
-_READ_SIZE = (448, 256)
 _COLOURS = ("hair_colour", "top_colour")
 
 
@@ -55,7 +55,7 @@ def try_swaps(
             prompts.append(told.text)
             path = folder / f"swap-{number:03d}-{side}.mp4"
             make(told.text, number, path)
-            seen = instrument.read(as_pictures(np.asarray(decode_video(path, size=_READ_SIZE))[5::12]))
+            seen = instrument.read(as_pictures(np.asarray(decode_video(path, size=READ_SIZE))[5::12]))
             read.append((seen["hair_colour"], seen["top_colour"]))
         asked = [tuple(scene.attributes()[name] for name in _COLOURS) for scene in pair]
         swaps.append(Swap((prompts[0], prompts[1]), (read[0], read[1]), read == asked))
