@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from happyhorse.engines.hosted_wire import Json, Local, Look, Sent, Wire, text_at
-from happyhorse.engines.plan import Plan, Sound
+from happyhorse.engines.hosted_wire import AUDIO, Json, Local, Look, Sent, Wire, text_at
+from happyhorse.engines.plan import Plan
 from happyhorse.errors import RemoteError, RemoteRefused
 
 _CREATE = "/api/v1/services/aigc/video-generation/video-synthesis"
 _HEADERS = {"X-DashScope-Async": "enable"}
 _RESOLVE = {"X-DashScope-OssResourceResolve": "enable"}
-_AUDIO: Mapping[Sound, str] = {"make": "auto", "retain": "origin", "remove": "remove"}
 _REFUSALS = ("DataInspectionFailed", "InvalidParameter", "InvalidURL")
 """Codes of failed tasks that speak of the request; they may have a part after a dot."""
 # the form's field -> the policy's
@@ -113,7 +111,7 @@ def parameters(plan: Plan) -> dict[str, Any]:
     if plan.mode in ("t2v", "r2v"):
         found["ratio"] = plan.ratio
     if plan.mode == "edit":
-        found["audio_setting"] = _AUDIO[plan.sound]
+        found["audio_setting"] = AUDIO[plan.sound]
     else:
         found["duration"] = round(plan.duration_s)
     return found

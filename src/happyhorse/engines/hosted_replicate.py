@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from happyhorse.engines.hosted_wire import Json, Local, Look, Sent, Wire, text_at
-from happyhorse.engines.plan import Plan, Sound
+from happyhorse.engines.hosted_wire import AUDIO, Json, Local, Look, Sent, Wire, text_at
+from happyhorse.engines.plan import Plan
 from happyhorse.errors import RemoteError, RemoteRefused
 
-_AUDIO: Mapping[Sound, str] = {"make": "auto", "retain": "origin", "remove": "remove"}
 _PERCENT = re.compile(r"(\d{1,3})%\|")
 _SENSITIVE = "E005"
 """The service's own code of what its moderation stopped."""
@@ -91,7 +89,7 @@ def input_of(plan: Plan, sent: Sent) -> dict[str, Any]:
     if plan.watermark:
         found["watermark"] = True
     if plan.mode == "edit":
-        found |= {"video": sent.video, "audio_setting": _AUDIO[plan.sound]}
+        found |= {"video": sent.video, "audio_setting": AUDIO[plan.sound]}
         return {**found, "reference_images": list(sent.references)}
     found["duration"] = round(plan.duration_s)
     images = [*sent.references] if sent.image is None else [sent.image]

@@ -16,7 +16,7 @@ from typing import Any, Protocol, Self
 
 import httpx
 
-from happyhorse.engines.plan import Plan
+from happyhorse.engines.plan import Plan, Sound
 from happyhorse.errors import (
     HappyHorseError,
     RemoteError,
@@ -25,6 +25,8 @@ from happyhorse.errors import (
     RemoteUnreachable,
 )
 
+AUDIO: Mapping[Sound, str] = {"make": "auto", "retain": "origin", "remove": "remove"}
+"""What becomes of the sound, as both services call it."""
 PATIENCE_S = 120.0
 """How long a server may be away before its job is given up."""
 MAX_CLIP_BYTES = 500_000_000
