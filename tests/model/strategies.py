@@ -51,6 +51,7 @@ def dimensions(draw: st.DrawFn) -> dict[str, object]:
         "num_roles": 3 if with_additions else 0,
         "num_phonemes": 7 if with_additions else 0,
         "predicts_clean": with_additions,
+        "keeps_first_frame": with_additions,
     }
 
 
@@ -66,7 +67,7 @@ def random_transformer(config: ModelConfig, *, seed: int = 0) -> Transformer:
 def random_sequence(
     config: ModelConfig, *, batch: int = 1, frames: int = 4, num_audio: int = 5, num_text: int = 3, conditions: bool = True, seed: int = 0
 ) -> PackedSequence:  # fmt: skip
-    """Return noise and, where the config knows them, phonemes, a reference and a source."""
+    """Return noise and, where the config knows them, phonemes, a reference, a source and a first frame."""
     torch.manual_seed(seed)
     video = torch.randn(2, batch, config.latent_channels, frames, 4, 2)
     phonemes = Phonemes(
@@ -84,4 +85,5 @@ def random_sequence(
         if config.num_roles and conditions
         else [],
         source=video[1] if config.num_roles and conditions else None,
+        first_frame=video[1][:, :, :1] if conditions else None,
     )

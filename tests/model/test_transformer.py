@@ -163,7 +163,8 @@ def _sample(sequence: PackedSequence, b: int) -> PackedSequence:
         phonemes.ids[b : b + 1], phonemes.starts[b : b + 1], phonemes.log_durations[b : b + 1]
     )
     rows = (sequence.video, sequence.audio, sequence.text, sequence.positions)
-    return PackedSequence(*(x[b : b + 1] for x in rows), sequence.grid, sequence.roles, one)
+    first = None if sequence.first_frame is None else sequence.first_frame[b : b + 1]
+    return PackedSequence(*(x[b : b + 1] for x in rows), sequence.grid, sequence.roles, one, first)
 
 
 def test_video_and_audio_come_back_on_their_grids() -> None:

@@ -93,7 +93,10 @@ def nano(
     out: _Out = _DEFAULT_OUT,
     minutes: _Minutes = 100,
     resume: _Resume = True,
-    wide_only: Annotated[bool, typer.Option("--wide-only", help="Draw 16:9 alone.")] = False,
+    ratios: Annotated[
+        list[str] | None,
+        typer.Option("--ratio", help="Draw this ratio (16:9, 9:16, 1:1; repeat for more); all nine else."),
+    ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the layers first; needs g++.")] = False,
     threads: _Threads = 1,
 ) -> None:
@@ -116,7 +119,7 @@ def nano(
             codecs=codecs,
             minutes=minutes,
             resume=resume,
-            wide_only=wide_only,
+            ratios=ratios or (),
             compiled=compiled,
             on_report=on_report,
         )

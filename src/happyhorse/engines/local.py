@@ -147,7 +147,7 @@ class LocalEngine:
         def velocity_for(prompt: str, phonemes: Phonemes) -> Velocity:
             text = self.weights.text.encode([prompt])
             rows = partial(pack, model.config, text=text, phonemes=phonemes)
-            return lambda now: model(rows(video=now.video, audio=now.audio))
+            return lambda now: model(rows(video=now.video, audio=now.audio, first_frame=first))
 
         return denoise(
             velocity_for(complete(plan.prompt, chosen, reading), phonemes),

@@ -13,7 +13,7 @@ CoordsStyle = Literal["v1", "v2"]
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Every dimension of a Transformer. Source: specs/model.md 1.1; the last five fields: nano's additions, docs/flow.md.
+    """Every dimension of a Transformer. Source: specs/model.md 1.1; the last six fields: nano's additions, docs/flow.md.
 
     `*_channels` are widths of one token, not of one latent: a video token holds 1x2x2 latents. `num_kv_heads` divides
     `num_heads`. `modality_layers` own one block of weights per modality; `gelu7_layers` have GELU7 where the others have
@@ -38,6 +38,7 @@ class ModelConfig:
     num_roles: int = 0
     num_phonemes: int = 0
     predicts_clean: bool = False
+    keeps_first_frame: bool = False
 
     def __post_init__(self) -> None:
         for name in (
@@ -61,6 +62,8 @@ class ModelConfig:
             )
         if self.coords_style not in ("v1", "v2"):
             raise ValueError(f"coords_style is {self.coords_style!r}; it must be 'v1' or 'v2'")
+        if self.keeps_first_frame and not self.predicts_clean:
+            raise ValueError("keeps_first_frame needs predicts_clean: a first frame is kept in what is clean")
         for name in ("modality_layers", "gelu7_layers", "windowed_layers"):
             wrong = [i for i in getattr(self, name) if not 0 <= i < self.num_layers]
             if wrong:
@@ -129,6 +132,7 @@ _NANO = ModelConfig(
     num_roles=4,
     num_phonemes=256,
     predicts_clean=True,
+    keeps_first_frame=True,
 )
 
 PRESETS: dict[str, ModelConfig] = {"nano": _NANO, "15b": _15B}

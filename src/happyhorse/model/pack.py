@@ -46,7 +46,8 @@ class PackedSequence:
     """One batch of equally long sequences. Video rows are target, then references, then source, told apart by `roles`.
 
     `text` holds prompt rows; phoneme rows follow them in the sequence but enter the network as ids and durations.
-    `positions` multiply the rotary bands; their batch is 1 where all samples share them.
+    `positions` multiply the rotary bands; their batch is 1 where all samples share them. `first_frame` holds the clean tokens of
+    latent frame 0, for a network that looks at them from every frame; zero for samples that have none.
     """
 
     video: Float[Tensor, "b v cv"]
@@ -56,6 +57,7 @@ class PackedSequence:
     grid: LatentShape
     roles: Int[Tensor, " v"] | None = None
     phonemes: Phonemes | None = None
+    first_frame: Float[Tensor, "b f cv"] | None = None
 
     @property
     def sizes(self) -> tuple[int, int, int]:
@@ -73,12 +75,14 @@ def pack(
     phonemes: Phonemes | None = None,
     references: Sequence[Float[Tensor, "b c _tr _hr _wr"]] = (),
     source: Float[Tensor, "b c t h w"] | None = None,
+    first_frame: Float[Tensor, "b c 1 h w"] | None = None,
 ) -> PackedSequence:
     """Lay one batch out as rows: noisy target and sound, then everything it is conditioned on.
 
     Args:
         references: clean latents of pictures, any size; number i stands i + 1 latent frames before the clip.
         source: clean latents of the video to edit; it shares the target's coordinates and differs by its role.
+        first_frame: clean latent frame 0; ignored by a config that does not keep it.
     Raises: ValueError if the config has no roles or phonemes and some are given, or if an extent is odd.
     """
     if (references or source is not None) and config.num_roles <= SOURCE:
@@ -100,7 +104,10 @@ def pack(
             [phonemes.starts * config.time_scale, *[torch.zeros_like(phonemes.starts)] * 2], dim=-1
         )
         positions = torch.cat([positions.expand(len(video), -1, -1), at_speech.float()], dim=1)
-    return PackedSequence(rows, audio, text, positions, grid, roles if config.num_roles else None, phonemes)
+    first = patchify(first_frame) if first_frame is not None and config.keeps_first_frame else None
+    return PackedSequence(
+        rows, audio, text, positions, grid, roles if config.num_roles else None, phonemes, first
+    )
 
 
 def unpack(rows: Float[Tensor, "b v cv"], audio: Float[Tensor, "b a ca"], *, grid: LatentShape) -> Latents:

@@ -54,13 +54,19 @@ def _forward_one(config: ModelConfig, weights: Weights, sequence: PackedSequence
     video = targets @ weights["final_linear_video.weight"].T
     sound = _norm(rows[num_video : num_video + num_audio], weights["final_norm_audio.weight"])
     audio = sound @ weights["final_linear_audio.weight"].T
+    if sequence.first_frame is not None:
+        kept = _channels_last(sequence.first_frame[b]).repeat(sequence.grid.frames, 1)
+        video = video + (_linear(targets, weights["keep_video.weight"]) + weights["keep_video.bias"]) * kept
     if config.predicts_clean:
-        noisy = (
-            sequence.video[b, : sequence.grid.num_tokens].unflatten(-1, (-1, 4)).transpose(1, 2).flatten(1)
-        )
+        noisy = _channels_last(sequence.video[b, : sequence.grid.num_tokens])
         video = _scale(weights, "video", targets) * (noisy - video)
         audio = _scale(weights, "audio", sound) * (sequence.audio[b] - audio)
     return Latents(_to_grid(video, sequence.grid), audio)
+
+
+def _channels_last(rows: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
+    """Features in the order of output tokens."""
+    return rows.unflatten(-1, (-1, 4)).transpose(1, 2).flatten(1)
 
 
 def _scale(weights: Weights, name: str, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n 1"]:
@@ -83,6 +89,9 @@ def _embed(weights: Weights, sequence: PackedSequence, b: int) -> Float[Tensor, 
         )
     if sequence.roles is not None:
         parts[0] = parts[0] + weights["adapter.role_embedder.weight"][sequence.roles]
+    if sequence.first_frame is not None:
+        given = sequence.first_frame[b] @ weights["adapter.first_frame_embedder.weight"].T
+        parts[0][: sequence.grid.num_tokens] += given.repeat(sequence.grid.frames, 1)
     if sequence.phonemes is not None:
         durations = (
             sequence.phonemes.log_durations[b][:, None] @ weights["adapter.duration_embedder.weight"].T

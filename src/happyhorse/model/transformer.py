@@ -68,6 +68,8 @@ class Transformer(nn.Module):
         if config.predicts_clean:
             self.scale_video = nn.Linear(config.hidden, 1)
             self.scale_audio = nn.Linear(config.hidden, 1)
+        if config.keeps_first_frame:
+            self.keep_video = nn.Linear(config.hidden, 1)
         init_weights(self)
 
     def forward(self, sequence: PackedSequence) -> Latents:
@@ -86,6 +88,8 @@ class Transformer(nn.Module):
             video = self.final_linear_video(targets)  # (b, v, c)
             sound = self.final_norm_audio(rows[:, num_video : num_video + num_audio])
             audio = self.final_linear_audio(sound)  # (b, a, c)
+            if sequence.first_frame is not None:
+                video = video + self.keep_video(targets) * as_output(over_frames(sequence))
             if self.config.predicts_clean:
                 noisy = as_output(sequence.video[:, : sequence.grid.num_tokens].float())
                 video = velocity_of(noisy, video, self.scale_video(targets))
@@ -113,6 +117,12 @@ def velocity_of(
     return log_scale.clamp(max=MAX_LOG_SCALE).exp() * (noisy - clean)
 
 
+def over_frames(sequence: PackedSequence) -> Float[Tensor, "b n c"]:
+    """Return for every target token the token of the first frame at its place: what does not move need not be said again."""
+    assert sequence.first_frame is not None
+    return sequence.first_frame.float().repeat(1, sequence.grid.frames, 1)
+
+
 class Adapter(nn.Module):
     """Bring each modality to the model's width. No type embedding: modalities differ by their linear layer."""
 
@@ -127,11 +137,16 @@ class Adapter(nn.Module):
         if config.num_phonemes:
             self.phoneme_embedder = nn.Embedding(config.num_phonemes, config.hidden)
             self.duration_embedder = nn.Linear(1, config.hidden)
+        if config.keeps_first_frame:
+            self.first_frame_embedder = nn.Linear(config.video_channels, config.hidden, bias=False)
 
     def forward(self, sequence: PackedSequence) -> Float[Tensor, "b n d"]:
         video = self.video_embedder(sequence.video.float())
         if sequence.roles is not None:
             video = video + self.role_embedder(sequence.roles)
+        if sequence.first_frame is not None:
+            given = self.first_frame_embedder(over_frames(sequence))
+            video = torch.cat([video[:, : given.shape[1]] + given, video[:, given.shape[1] :]], dim=1)
         rows = [video, self.audio_embedder(sequence.audio.float()), self.text_embedder(sequence.text.float())]
         if sequence.phonemes is not None:
             durations = self.duration_embedder(sequence.phonemes.log_durations.float()[..., None])
@@ -328,7 +343,7 @@ def init_weights(model: Transformer) -> None:
     """
     for name, parameter in model.named_parameters():
         zero = ("norm.weight", "bias", "linear_proj.weight", "down_proj.weight")
-        if name.endswith(zero) or name.startswith(("final_", "scale_")):
+        if name.endswith(zero) or name.startswith(("final_", "scale_", "keep_")):
             nn.init.zeros_(parameter)
         elif name.endswith(("role_embedder.weight", "phoneme_embedder.weight")):
             nn.init.normal_(parameter, std=0.5)

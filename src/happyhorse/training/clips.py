@@ -3,7 +3,7 @@
 Axes: b batch, c latent channels, t h w latent frames, height, width, a audio latents, m prompt rows, p phonemes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,8 +23,9 @@ from happyhorse.model.text import TextEncoder
 from happyhorse.model.video_vae import VideoVae, as_groups
 from happyhorse.shapes import FPS, SPACE_STRIDE, TIME_STRIDE, AudioShape, VideoShape
 from happyhorse.speech.phonemes import phoneme_id
-from happyhorse.world.caption import caption
+from happyhorse.world.caption import caption, caption_of_setting
 from happyhorse.world.draw import ScenePainter
+from happyhorse.world.leaves import draw_leaves
 from happyhorse.world.motion import Motion, move
 from happyhorse.world.scene import Scene, sample_scene
 from happyhorse.world.sound import render, speak_line
@@ -38,12 +39,16 @@ MOUTH_VALUES = 3 * TIME_STRIDE
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of training sample: how long, at which sizes, and whether it has pictures. 0 seconds: one picture, no sound."""
+    """One kind of training sample: how long, at which sizes, and whether it has pictures. 0 seconds: one picture, no sound.
+
+    `photos` is the share of clips that show something unlike the world, moved by a camera, from a first frame that is given.
+    """
 
     name: str
     seconds: int
     sizes: tuple[tuple[int, int], ...]
     pictures: bool = True
+    photos: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class Clip:
     audio: NDArray[np.float16]
     text: NDArray[np.float16]
     phonemes: NDArray[np.float32]
+    is_photo: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,7 @@ class _Untold:
     audio: Tensor
     texts: list[str]
     phonemes: Tensor
+    is_photo: bool
 
 
 @torch.inference_mode()
@@ -103,6 +110,7 @@ def make_clips(seeds: range, *, kind: Kind, codecs: Codecs) -> list[Clip]:
             clip.audio.half().numpy(),
             text,
             clip.phonemes.numpy(),
+            clip.is_photo,
         )
         for clip, text in zip(untold, told, strict=True)
     ]
@@ -112,6 +120,9 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
     rng = np.random.default_rng((seed, 41))
     width, height = kind.sizes[int(rng.integers(len(kind.sizes)))]
     scene = sample_scene(seed, seconds=max(kind.seconds, 2))
+    is_photo = bool(rng.random() < kind.photos)
+    if is_photo:
+        scene = replace(scene, line="")
     speech = speak_line(scene, aloud=kind.seconds > 0)
     if kind.seconds:
         num_frames = VideoShape.of_seconds(kind.seconds, height=height, width=width).latent().num_frames
@@ -122,12 +133,18 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
     video_vae, audio_vae, _ = encoders(codecs)
     if kind.pictures:
         painter = ScenePainter(scene, motion, width=width, height=height)
-        frames = np.stack([painter.draw(first + i) for i in range(num_frames)])
+        drawn = (
+            draw_leaves(seed, num_frames=num_frames, width=width, height=height, camera=motion)
+            if is_photo
+            else (painter.draw(first + i) for i in range(num_frames))
+        )
+        frames = np.stack(list(drawn))
         pixels = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
         with torch.autocast("cpu", dtype=torch.bfloat16):
             video = video_vae.encode(pixels)[0]
         latent_times = range(first, first + num_frames, TIME_STRIDE)
-        weight = torch.stack([face_weight(painter.face_box(i), height, width) for i in latent_times])
+        boxes = [(0, 0, 0, 0) if is_photo else painter.face_box(i) for i in latent_times]
+        weight = torch.stack([face_weight(box, height, width) for box in boxes])
         mouth = mouth_shapes(motion, first, num_frames)
     else:
         video = torch.zeros(video_vae.config.latent_channels, 1 + (num_frames - 1) // TIME_STRIDE, 0, 0)
@@ -142,8 +159,9 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
         [(phoneme_id(p.symbol), start_s + p.start_s, p.duration_s) for p in speech.phonemes] if speech else []
     )
     rows = phonemes_of(spoken, num_audio=num_frames)
-    texts = [tell(scene, rng) for _ in range(CAPTIONS)]
-    return _Untold(video, weight, mouth, audio, texts, torch.cat([rows.ids, rows.starts, rows.log_durations]))
+    texts = [caption_of_setting(scene, rng).text if is_photo else tell(scene, rng) for _ in range(CAPTIONS)]
+    told = torch.cat([rows.ids, rows.starts, rows.log_durations])
+    return _Untold(video, weight, mouth, audio, texts, told, is_photo)
 
 
 def tell(scene: Scene, rng: np.random.Generator) -> str:
@@ -185,6 +203,7 @@ class Batch:
     mouth: Float[Tensor, "b t s"]
     text: Float[Tensor, "b m ct"]
     phonemes: Phonemes
+    is_photo: Bool[Tensor, " b"]
 
 
 def collate(clips: list[Clip], rng: np.random.Generator) -> Batch:
@@ -199,4 +218,5 @@ def collate(clips: list[Clip], rng: np.random.Generator) -> Batch:
         torch.from_numpy(np.stack([clip.mouth for clip in clips])).float(),
         torch.from_numpy(text).float(),
         Phonemes(rows[:, 0].long(), rows[:, 1], rows[:, 2]),
+        torch.tensor([clip.is_photo for clip in clips]),
     )

@@ -5,7 +5,7 @@ Axes: b batch, c latent channels, t h w latent frames, height, width, a audio la
 
 import copy
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -35,11 +35,12 @@ from happyhorse.training.tutor import Tutor
 WIDE, TALL, SQUARE = (224, 128), (128, 224), (160, 160)
 MOST = (WIDE, WIDE, WIDE, TALL, SQUARE)
 RARE = ((224, 96), (96, 224), (224, 160), (160, 224), (192, 160), (160, 192))
+BY_RATIO = {"16:9": WIDE, "9:16": TALL, "1:1": SQUARE}
 KINDS: dict[str, Kind] = {
     "picture": Kind("picture", 0, (*MOST, *MOST, *RARE)),
     "voice": Kind("voice", 3, (WIDE,), pictures=False),
-    "short": Kind("short", 2, (*MOST, *MOST, *RARE)),
-    "long": Kind("long", 5, MOST),
+    "short": Kind("short", 2, (*MOST, *MOST, *RARE), photos=0.1),
+    "long": Kind("long", 5, MOST, photos=0.1),
 }
 BATCH = {"picture": 48, "voice": 12, "short": 6, "long": 3}
 CAPACITY = {"picture": 24_000, "voice": 3000, "short": 1500, "long": 500}
@@ -58,10 +59,10 @@ class Stage:
 STAGES = (
     Stage(0.40, {"picture": 0.74, "voice": 0.26}),
     Stage(0.52, {"picture": 0.20, "voice": 0.45, "short": 0.35}),
-    Stage(0.82, {"picture": 0.08, "voice": 0.20, "short": 0.72}),
+    Stage(0.82, {"picture": 0.18, "voice": 0.20, "short": 0.62}),
     Stage(1.00, {"picture": 0.06, "voice": 0.10, "short": 0.36, "long": 0.48}),
 )
-DROP_TEXT, FIRST_FRAME, CLEAN_AUDIO = 0.1, 0.3, 0.08
+DROP_TEXT, FIRST_FRAME, CLEAN_AUDIO = 0.1, 0.35, 0.08
 PEAK_RATE, MUON_RATE = 1.2e-3, 3e-3
 WARMUP_STEPS = 200
 EMA_DECAY = 0.9985
@@ -143,6 +144,7 @@ class Noised:
     mouth: Float[Tensor, "b t s"]
     text: Float[Tensor, "b m ct"]
     phonemes: Phonemes
+    first_frame: Float[Tensor, "b c 1 h w"]
 
 
 def add_noise(batch: Batch, null_text: Float[Tensor, "m ct"], generator: torch.Generator) -> Noised:
@@ -157,7 +159,7 @@ def add_noise(batch: Batch, null_text: Float[Tensor, "m ct"], generator: torch.G
     video_mask = torch.ones(b, 1, frames, 1, 1)
     audio_mask = torch.ones(b, 1, 1)
     if frames > 1:
-        given = torch.rand(b, generator=generator) < FIRST_FRAME
+        given = batch.is_photo | (torch.rand(b, generator=generator) < FIRST_FRAME)
         video_mask[given, :, 0] = 0
         if clean.video.numel():
             audio_mask[torch.rand(b, generator=generator) < CLEAN_AUDIO] = 0
@@ -171,14 +173,27 @@ def add_noise(batch: Batch, null_text: Float[Tensor, "m ct"], generator: torch.G
     dropped = (torch.rand(b, generator=generator) < DROP_TEXT).view(b, 1, 1)
     text = torch.where(dropped, null_text, batch.text)
     return Noised(
-        seen, velocity, video_mask, audio_mask, batch.weight[:, None], batch.mouth, text, batch.phonemes
+        seen,
+        velocity,
+        video_mask,
+        audio_mask,
+        batch.weight[:, None],
+        batch.mouth,
+        text,
+        batch.phonemes,
+        first_frame=clean.video[:, :, :1] * (1 - video_mask[:, :, :1]),
     )
 
 
 def predict(model: Transformer, noised: Noised, text: Float[Tensor, "b m ct"]) -> Latents:
     """Run the network on a noised batch under bf16 autocast."""
     sequence = pack(
-        model.config, video=noised.seen.video, audio=noised.seen.audio, text=text, phonemes=noised.phonemes
+        model.config,
+        video=noised.seen.video,
+        audio=noised.seen.audio,
+        text=text,
+        phonemes=noised.phonemes,
+        first_frame=noised.first_frame,
     )
     with torch.autocast("cpu", dtype=torch.bfloat16):
         velocity: Latents = model(sequence)
@@ -309,14 +324,14 @@ def run(
     codecs: Codecs,
     minutes: float,
     resume: bool,
-    wide_only: bool = False,
+    ratios: Sequence[str] = (),
     compiled: bool = False,
     seed: int = 0,
     on_report: Callable[[Report, Trainer], None] = lambda _report, _trainer: None,
 ) -> Path:
     """Train until `minutes` (those of earlier runs included) have passed; return the checkpoint, out/transformer.safetensors.
 
-    `wide_only` spends a small machine's time on one shape. `compiled` needs a C++ compiler, takes minutes to start, and makes
+    `ratios` spends a small machine's time on a few shapes (keys of BY_RATIO; none: all nine). `compiled` needs a C++ compiler, takes minutes to start, and makes
     steps 1.6 times as fast afterwards (two cores with AMX).
     """
     trainer = Trainer(PRESETS["nano"], codecs, seed=seed)
@@ -339,7 +354,10 @@ def run(
                 )
             )
             if name not in pools:
-                kind = replace(KINDS[name], sizes=(WIDE,)) if wide_only else KINDS[name]
+                kind = KINDS[name]
+                if ratios:
+                    chosen = {BY_RATIO[ratio] for ratio in ratios} | ({WIDE} if not kind.pictures else set())
+                    kind = replace(kind, sizes=tuple(size for size in kind.sizes if size in chosen))
                 make = partial(make_clips, kind=kind, codecs=codecs)
                 first_seed = 1 + trainer.step * 1000
                 pools[name] = stack.enter_context(

@@ -51,6 +51,11 @@ def caption(
     return writer.finish(manner())
 
 
+def caption_of_setting(scene: Scene, rng: np.random.Generator) -> Caption:
+    """Write a prompt that speaks of something the world does not hold, in the scene's place and by its camera, if told."""
+    return _Writer(scene, rng, "train", None).without_person()
+
+
 class _Writer(Phrases):
     """One caption in the making, in one of the manners."""
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from happyhorse.world.draw import Frame
 from happyhorse.world.ink import fill, gradient
+from happyhorse.world.motion import Motion
 from happyhorse.world.scene import Colour
 
 _NUM_LEAVES = 260
@@ -42,8 +43,10 @@ def _leaf(canvas: skia.Canvas, rng: np.random.Generator, size: float, half: floa
     canvas.restore()
 
 
-def draw_leaves(seed: int, *, num_frames: int, width: int, height: int) -> Iterator[Frame]:
-    """Yield frames of one such picture, under a slow pan, zoom or turn; some with film grain."""
+def draw_leaves(
+    seed: int, *, num_frames: int, width: int, height: int, camera: Motion | None = None
+) -> Iterator[Frame]:
+    """Yield frames of one such picture, under the camera of a scene or else a slow drift; some with film grain."""
     rng = np.random.default_rng((seed, 23))
     half = width / height / 2
     recorder = skia.PictureRecorder()
@@ -59,9 +62,14 @@ def draw_leaves(seed: int, *, num_frames: int, width: int, height: int) -> Itera
             view = surface.getCanvas()
             view.clear(skia.ColorGRAY)
             view.translate(width / 2, height / 2)
-            view.scale(height * (1.1 + zoom * i), height * (1.1 + zoom * i))
-            view.rotate(float(turn * i))
-            view.translate(float(drift[0] * i), float(drift[1] * i))
+            if camera is None:
+                view.scale(height * (1.1 + zoom * i), height * (1.1 + zoom * i))
+                view.rotate(float(turn * i))
+                view.translate(float(drift[0] * i), float(drift[1] * i))
+            else:
+                size = height * 1.1 * float(camera.zoom[i])
+                view.scale(size, size)
+                view.translate(-float(camera.pan_x[i]), -float(camera.pan_y[i]))
             view.drawPicture(picture)
         frame = surface.toarray(colorType=skia.kRGBA_8888_ColorType)[:, :, :3]
         if grain:
