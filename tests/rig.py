@@ -80,9 +80,8 @@ def plainly(_name, function):
 
 
 def submit(service, *, caller=LOCAL, **fields):
-    options = {
-        name: fields.pop(name) for name in ("idempotency_key", "priority", "webhook") if name in fields
-    }
+    names = ("idempotency_key", "priority", "webhook", "cancel_after_s")
+    options = {name: fields.pop(name) for name in names if name in fields}
     return service.submitter.submit({**SMALL, **fields}, caller=caller, **options)
 
 

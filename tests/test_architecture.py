@@ -50,6 +50,7 @@ MAY_IMPORT = {
     "engines.hosted": ("errors", "shapes", "request", "engines", "media"),
     "engines.magihuman": ("errors", "shapes", "request", "engines", "media", "model"),
     "engines.magihuman_load": ("errors", "engines", "hub", "model"),
+    "engines.magihuman_arrange": ("errors", "engines", "hub", "model"),
     "engines.local": (
         "errors",
         "shapes",
@@ -78,7 +79,7 @@ MAY_IMPORT = {
     ),
     "api": ("errors", "settings", "shapes", "request", "db", "jobs", "workflow", "eval.arena", "prompt"),
     "bench": ("errors", "settings", "db", "jobs", "api"),
-    "bench.clip": ("engines", "media"),
+    "bench.clip": ("engines", "media", "model.pixels"),
     "bench.magihuman": ("errors", "request", "engines", "model"),
     "client": ("errors", "request", "client_flows"),
     "client_flows": ("errors", "request"),

@@ -60,10 +60,12 @@ jobs = sa.Table(
     sa.Column("started_at", _Time),
     sa.Column("finished_at", _Time),
     sa.Column("expires_at", _Time),
+    sa.Column("cancel_at", _Time),  # not over by then, it is canceled
     sa.UniqueConstraint("owner", "idempotency_key", name="jobs_idempotency"),
 )
 sa.Index("jobs_by_owner", jobs.c.owner, jobs.c.id)
 sa.Index("jobs_by_status", jobs.c.status, jobs.c.created_at)
+sa.Index("jobs_by_deadline", jobs.c.cancel_at)
 
 events = sa.Table(
     "events",

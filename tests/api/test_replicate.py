@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from live import PRICE, serving
+from live import PRICE, front, serving
 from rig import PROMPT, listening, pipeline, plainly, png, until, working
 
 from happyhorse.api.compat.replicate import job_id, prediction_id
@@ -63,6 +63,21 @@ def test_a_prediction_goes_from_starting_to_one_link(http, service, tmp_path):
     assert done["created_at"].endswith("Z")
     assert datetime.fromisoformat(done["created_at"]) <= datetime.fromisoformat(done["completed_at"])
     assert httpx.get(done["output"]).headers["content-type"] == "video/mp4"  # no credential
+
+
+def test_a_prediction_is_canceled_when_its_time_is_over(http, service):
+    assert create(http, headers={"Cancel-After": "1h30m5s"}).status_code == 201
+    (job,) = service.store.live()
+    assert job.cancel_at - job.created_at == pytest.approx(5405, abs=1)
+    made = create(http, headers={"Cancel-After": "5"}).json()  # nobody works, so it waits
+    until(lambda: http.get(made["urls"]["get"]).json()["status"] == "canceled", timeout_s=20, every_s=0.3)
+    assert service.store.get(job.id, owner=None).status == "queued"
+
+
+@pytest.mark.parametrize("lifetime", ["4s", "0", "", "soon", "5 m", "-5m", "1m1h", "999999999999"])
+def test_a_lifetime_that_is_none_is_refused(front, lifetime):
+    answer = create(front, headers={"Cancel-After": lifetime})
+    refused(answer, 422, f"- Cancel-After: must be at least 5 s, such as 90s, 5m or 1h30m; got '{lifetime}'")
 
 
 BAD = [

@@ -16,11 +16,13 @@ pytest.importorskip("transformers")
 from ranked import run_ranks
 from tiny_magihuman import CONFIG, DISTILLED, GUIDED, random_network, tiny_engine
 
-from happyhorse.engines import magihuman_load
+from happyhorse.engines import magihuman_arrange, magihuman_load
 from happyhorse.engines.catalog import MAGIHUMAN
 from happyhorse.engines.catalog_magihuman import BASE_SIZES
+from happyhorse.engines.footprint import GB
 from happyhorse.engines.magihuman import MagiHumanEngine
-from happyhorse.engines.magihuman_load import Arranger, open_engine
+from happyhorse.engines.magihuman_arrange import Arranger
+from happyhorse.engines.magihuman_load import open_engine
 from happyhorse.engines.plan import plan
 from happyhorse.engines.rewrite import Rewriter
 from happyhorse.engines.take import Take
@@ -189,7 +191,9 @@ def test_cancel_within_a_step_leaves_no_file(engine, tmp_path):
 def clip_over_ranks(ranks, folder):
     """Rank 0 makes a clip with networks that the others follow."""
     if ranks.rank:
-        follow(lambda name, _: random_network(networks_of(CONFIG)[name].config, name), ranks)
+        follow(
+            lambda name, _: random_network(networks_of(CONFIG)[name].config, name), ranks, kept={"resident"}
+        )
         return
     engine = tiny_engine(folder)
     loaders = engine.release.arrange(None).loaders
@@ -220,14 +224,14 @@ class TinyArranger(Arranger):
         super().__init__(WeightStore(folder), {part.name: part for part in PARTS}, torch.device("cpu"), ranks)
         self.loaders = loaders
 
-    def _loaders(self, _strategy):
+    def _loaders(self, _arrangement):
         return self.loaders
 
 
 @pytest.fixture
 def arranged(engine, tmp_path, monkeypatch):
     """The engine on a GPU with much memory, as far as its arranger can tell."""
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (140_000_000_000, 0))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (140_000_000_000, 141_000_000_000))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
     arranger = TinyArranger(tmp_path, engine.release.arrange(None).loaders)
     return MagiHumanEngine(DISTILLED, replace(engine.release, arrange=arranger))
@@ -261,7 +265,7 @@ def test_processes_that_cannot_share_the_heads_are_refused(tmp_path, monkeypatch
 
 
 def test_out_of_memory_amid_other_processes_is_final(arranged, tmp_path, monkeypatch):
-    arranged.release.arrange.ranks = SimpleNamespace(is_calling=True)
+    arranged.release.arrange.ranks = SimpleNamespace(is_calling=True, count=2)
     full = Full(monkeypatch, Transformer, "forward", times=2)
     with pytest.raises(OutOfMemory, match="too little memory for distill"):
         make(arranged, tmp_path / "a.mp4", draft=True)
@@ -273,7 +277,7 @@ def test_out_of_memory_is_tried_once_more_in_a_leaner_arrangement(
     arranged, tmp_path, monkeypatch, owner, name
 ):
     expected, _ = make(arranged, tmp_path / "a.mp4", draft=True)
-    assert arranged.release.arrange.strategy == "resident"
+    assert arranged.release.arrange.found.arrangement.name == "resident"
     full, fractions = Full(monkeypatch, owner, name, times=1), []
     made, _ = make(arranged, tmp_path / "b.mp4", lambda report: fractions.append(report.fraction), draft=True)
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
@@ -286,8 +290,8 @@ def test_out_of_memory_is_tried_once_more_in_a_leaner_arrangement(
 def test_out_of_memory_twice_is_said_with_figures_and_the_engine_lives(arranged, tmp_path, monkeypatch):
     full = Full(monkeypatch, TurboVae, "draw", times=2)
     said = (
-        r"too little memory for turbo_vae at this size: CUDA out of memory; planned: swapped, at most 31\.\d GB "
-        r"of 140\.0 GB free \(stage base: weights 30\.6, activations \d\.\d\)$"
+        r"too little memory for turbo_vae at this size: CUDA out of memory; planned: lean encoder, at most 33\.\d GB "
+        r"of 140\.0 GB free \(stage base: weights 32\.9, activations \d\.\d\)$"
     )
     with pytest.raises(OutOfMemory, match=said):
         make(arranged, tmp_path / "a.mp4", draft=True)
@@ -298,9 +302,9 @@ def test_out_of_memory_twice_is_said_with_figures_and_the_engine_lives(arranged,
 
 
 def test_out_of_memory_in_the_leanest_arrangement_is_final(arranged, tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (24_000_000_000, 0))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (5_000_000_000, 24_000_000_000))
     full = Full(monkeypatch, TurboVae, "draw", times=2)
-    said = r"planned: fp8, at most 16\.\d GB of 24\.0 GB free .*; no arrangement is leaner than fp8$"
+    said = r"planned: streamed fp8, at most \d\.\d GB of 5\.0 GB free .*; no arrangement is leaner than streamed fp8$"
     with pytest.raises(OutOfMemory, match=said):
         make(arranged, tmp_path / "a.mp4", draft=True)
     assert full.left == 1
@@ -377,15 +381,25 @@ def test_without_weights_or_a_gpu_one_sentence_says_what_to_do(tmp_path, monkeyp
 
 
 def test_parts_that_only_some_clips_need_are_asked_for_before_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (140_000_000_000, 0))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (140_000_000_000, 141_000_000_000))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
     parts = {part.name: part for part in PARTS}
     arranger = Arranger(WeightStore(tmp_path), parts, torch.device("cpu"))
     assert arranger(decided(draft=True)).kept == frozenset(parts)
     with pytest.raises(WeightsMissing, match=r"weights pull magihuman 540p_sr$"):
         arranger(decided())
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (20_000_000_000, 0))
-    assert arranger(decided(draft=True)).kept == frozenset()
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1_000_000_000, 0))
-    with pytest.raises(OutOfMemory, match=r"1\.0 GB are free"):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (20_000_000_000, 24_000_000_000))
+    monkeypatch.setattr(magihuman_arrange, "host_free_bytes", lambda: 64 * GB)
+    assert arranger(decided(draft=True)).kept == frozenset(parts)  # in FP8
+    for free_gb, kept in (
+        (17, {"text_encoder"}),
+        (10, {"text_encoder", "distill", "base", "540p_sr", "1080p_sr"}),
+    ):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _, free_gb=free_gb: (free_gb * GB, 24 * GB))
+        assert arranger(decided(draft=True)).kept == kept
+    monkeypatch.setattr(magihuman_arrange, "host_free_bytes", lambda: 20 * GB)
+    arranger.found = None
+    assert "text_encoder" not in arranger(decided(draft=True)).kept
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1_000_000_000, 24_000_000_000))
+    with pytest.raises(OutOfMemory, match=r"1\.0 GB are free of 24\.0; other processes hold the rest$"):
         arranger(decided(draft=True))

@@ -1,3 +1,4 @@
+import base64
 import errno
 import io
 import resource
@@ -99,6 +100,22 @@ def test_a_failed_job_is_tried_again_with_its_seed_and_inputs(service, tmp_path)
     assert run(service, tmp_path, again) == "succeeded"
 
 
+def test_every_picture_of_a_clip_that_is_being_denoised_is_told(service, tmp_path):
+    told = []
+
+    def during(show):
+        for step in range(1, 4):
+            show(Progress("base", step, 3, step / 10))
+            show(Progress("base", step, 3, step / 10, preview=b"step %d" % step))
+        told.extend(event.data for event in service.store.events.of(job.id) if event.type == "progress")
+
+    job = submit(service)
+    assert run(service, tmp_path, job, engine=Instant(during)) == "succeeded"
+    shown = [base64.b64decode(data["preview"].partition(",")[2]) for data in told if "preview" in data]
+    assert shown == [b"step 1", b"step 2", b"step 3"]
+    assert {data["stage"] for data in told} == {"base"}
+
+
 def test_a_cancel_is_seen_at_the_next_report(service, tmp_path):
     reports = []
 
@@ -166,7 +183,7 @@ def test_a_kill_between_any_two_steps_redoes_at_most_one(service, tmp_path):
             found = service.store.get(job.id, owner=None)
             assert found.status is Status.SUCCEEDED
             assert engine.runs == (2 if cut == "base" and done_first else 1)
-    usage = service.store.usage(owner=None, since=0, until=1e12)
+    usage = service.store.ledger.usage(owner=None, since=0, until=1e12)
     assert sum(line.jobs for line in usage) == 8
 
 

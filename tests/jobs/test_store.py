@@ -44,13 +44,13 @@ def test_a_job_goes_its_way_and_is_charged_once(service):
     done = service.store.succeed(job.id, 1, OUTPUT)
     assert (done.status, done.cost_micros) == (Status.SUCCEEDED, job.price_micros)
     assert service.store.succeed(job.id, 1, OUTPUT) is None
-    assert [event.type for event in service.store.events(job.id)] == [
+    assert [event.type for event in service.store.events.of(job.id)] == [
         "queued",
         "running",
         "progress",
         "succeeded",
     ]
-    assert [event.number for event in service.store.events(job.id)] == [1, 2, 3, 4]
+    assert [event.number for event in service.store.events.of(job.id)] == [1, 2, 3, 4]
     assert count(service, ledger, job_id=job.id, micros=job.price_micros) == 1
 
 
@@ -59,8 +59,23 @@ def test_a_preview_goes_with_the_news_of_progress_as_a_data_url(service):
     running = service.store.begin(job.id, "w0")
     service.store.progress(job.id, running.attempt, replace(HALF, preview=b"jpeg"))
     service.store.progress(job.id, running.attempt, HALF)
-    news = [event.data for event in service.store.events(job.id, after=0) if event.type == "progress"]
+    news = [event.data for event in service.store.events.of(job.id, after=0) if event.type == "progress"]
     assert [data.get("preview") for data in news] == ["data:image/jpeg;base64,anBlZw==", None]
+    service.store.succeed(job.id, running.attempt, OUTPUT)
+    after = [event.data for event in service.store.events.of(job.id) if event.type == "progress"]
+    assert after == [{name: value for name, value in data.items() if name != "preview"} for data in news]
+
+
+def test_what_is_not_over_at_its_time_is_canceled(service):
+    late, begun, done, patient = (
+        submit(service, seed=seed, cancel_after_s=after) for seed, after in enumerate((0, 0, 0, 600))
+    )
+    for job in (begun, done):
+        service.store.begin(job.id, "w")
+    service.store.succeed(done.id, 1, OUTPUT)
+    service.store.cancel_overdue()
+    found = [service.store.get(job.id, owner=None).status for job in (late, begun, done, patient)]
+    assert found == [Status.CANCELED, Status.CANCELING, Status.SUCCEEDED, Status.QUEUED]
 
 
 def test_a_worker_that_was_replaced_changes_nothing(service):
@@ -143,7 +158,7 @@ def test_many_finishers_at_once_charge_each_job_once(service):
         service.store.begin(job.id, "w")
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda job: service.store.succeed(job.id, 1, OUTPUT), made * 4))
-    lines = service.store.usage(owner=None, since=0, until=time.time() + 1)
+    lines = service.store.ledger.usage(owner=None, since=0, until=time.time() + 1)
     assert sum(line.jobs for line in lines) == 10
     assert sum(line.usd for line in lines) == pytest.approx(10 * made[0].price_micros / 1e6)
 

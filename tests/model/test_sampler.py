@@ -12,6 +12,7 @@ from happyhorse.model.sampler import (
     Guidance,
     Kind,
     SamplerSettings,
+    Step,
     denoise,
     denoise_steps,
     euler_step,
@@ -137,14 +138,15 @@ def test_guidance_needs_both_passes() -> None:
 def test_raising_in_on_step_cancels() -> None:
     seen = []
 
-    def on_step(done: int, total: int) -> None:
-        seen.append((done, total))
-        if done == 2:
+    def on_step(step: Step) -> None:
+        seen.append((step.index, step.num_steps))
+        torch.testing.assert_close(step.clean.video, (1 - step.sigma) * step.seen.video)
+        if step.index == 1:
             raise Canceled
 
     with pytest.raises(Canceled):
         denoise(lambda x: x, _noise(), settings=SamplerSettings("euler", 5, 1.0), on_step=on_step)
-    assert seen == [(1, 5), (2, 5)]
+    assert seen == [(0, 5), (1, 5)]
 
 
 def test_superres_prepares_both_streams_and_keeps_variance() -> None:

@@ -69,6 +69,30 @@ def test_early_pictures_come_before_late_latents_are_looked_at(vae: TurboVae) ->
     torch.testing.assert_close(first, other)
 
 
+@pytest.mark.parametrize(("size", "strips"), [((1, 12), 2), ((12, 1), 3), ((2, 2), 3)])
+def test_strips_draw_the_same_pictures(vae: TurboVae, size: tuple[int, int], strips: int) -> None:
+    latent = torch.randn(1, 48, 3, *size, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        whole = vae.decode(latent)
+        drawn = torch.cat(list(vae.decode_stream(latent, strips=strips)), dim=2)
+    assert float(whole.std()) > 0.01
+    torch.testing.assert_close(drawn, whole, rtol=0, atol=1e-5 * float(whole.std()))
+
+
+def test_a_strip_takes_no_more_of_its_neighbours_than_it_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(1)
+    exact = TurboVae(SMALL).double().eval()
+    reach = exact.decoder._reach()
+    latent = torch.randn(1, 48, 1, 1, 24, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    with torch.inference_mode():
+        whole = exact.decode(latent)
+        enough = torch.cat(list(exact.decode_stream(latent, strips=2)), dim=2)
+        monkeypatch.setattr(type(exact.decoder), "_reach", lambda _: reach - 1)
+        too_little = torch.cat(list(exact.decode_stream(latent, strips=2)), dim=2)
+    assert float((enough - whole).abs().max()) < 1e-13 * float(whole.std())
+    assert float((too_little - whole).abs().max()) > 1e-9 * float(whole.std())
+
+
 def test_the_published_config_has_the_published_number_of_values() -> None:
     config = TurboVaeConfig.from_published(PUBLISHED)
     assert config == TurboVaeConfig()

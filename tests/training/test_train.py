@@ -1,6 +1,8 @@
 """The transformer's trainer: losses see only what is generated, noise is as said, a tiny run learns and resumes."""
 
 import dataclasses
+from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +17,11 @@ from happyhorse.training.clips import (
     MOUTH_WEIGHT,
     Batch,
     Clip,
+    Codecs,
+    Kind,
     collate,
     face_weight,
+    make_clips,
     mouth_shapes,
 )
 from happyhorse.training.tutor import Tutor
@@ -24,6 +29,12 @@ from happyhorse.world.motion import move
 from happyhorse.world.scene import sample_scene
 from happyhorse.world.sound import speak_line
 
+SHIPPED = Codecs(
+    *(
+        Path(str(resources.files("happyhorse") / f"weights/nano/{name}.safetensors"))
+        for name in ("video_vae", "audio_vae", "text")
+    )
+)
 CHANNELS = PRESETS["nano"].latent_channels
 WEIGHTS = train.Weights(torch.ones(CHANNELS), torch.ones(64))
 
@@ -33,7 +44,8 @@ def batch(frames=3, size=4):
     clean = Latents(torch.randn(size, CHANNELS, frames, 4, 4), torch.randn(size, 4 * (frames - 1) + 1, 64))
     phonemes = Phonemes(torch.zeros(size, 2, dtype=torch.long), torch.zeros(size, 2), torch.zeros(size, 2))
     mouth = torch.rand(size, frames, MOUTH_VALUES)
-    return Batch(clean, torch.ones(size, frames, 4, 4), mouth, torch.randn(size, 16, 256), phonemes)
+    photos = torch.arange(size) % 4 == 3
+    return Batch(clean, torch.ones(size, frames, 4, 4), mouth, torch.randn(size, 16, 256), phonemes, photos)
 
 
 def noised(**kwargs):
@@ -44,13 +56,25 @@ def test_what_is_given_stays_clean_and_out_of_the_loss():
     clips = batch(size=64)
     out = train.add_noise(clips, torch.zeros(16, 256), torch.Generator().manual_seed(1))
     given = out.video_mask[:, 0, 0, 0, 0] == 0
-    assert given.any()
+    assert given[clips.is_photo].all()
+    assert 0 < given[~clips.is_photo].sum() < 48
+    assert torch.equal(out.first_frame[given], clips.clean.video[given][:, :, :1])
+    assert not out.first_frame[~given].any()
     assert torch.equal(out.seen.video[given][:, :, 0], clips.clean.video[given][:, :, 0])
     wrong = out.velocity.video.clone()
     wrong[given, :, 0] += 100.0
     losses = train.flow_losses(Latents(wrong, out.velocity.audio), out, WEIGHTS)
     assert losses.video.item() == pytest.approx(0.0, abs=1e-6)
     assert losses.audio.item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_prompts_beside_a_first_frame_are_dropped_more_often():
+    clips = batch(size=400)
+    out = train.add_noise(clips, torch.zeros(16, 256), torch.Generator().manual_seed(1))
+    given = out.video_mask[:, 0, 0, 0, 0] == 0
+    dropped = (out.text == 0).all(dim=(1, 2)).float()
+    assert dropped[~given].mean().item() == pytest.approx(train.DROP_TEXT, abs=0.06)
+    assert dropped[given].mean().item() == pytest.approx(train.DROP_TEXT_OF_GIVEN, abs=0.1)
 
 
 def test_the_velocity_leads_from_what_is_seen_to_the_clean_latent():
@@ -89,7 +113,7 @@ def test_a_face_counts_more_than_a_wall_and_a_mouth_most():
 def test_a_sound_alone_batch_has_no_video_loss():
     clips = batch()
     clean = Latents(torch.zeros(4, 64, 3, 0, 0), clips.clean.audio)
-    silent = Batch(clean, torch.ones(4, 3, 0, 0), clips.mouth, clips.text, clips.phonemes)
+    silent = dataclasses.replace(clips, clean=clean, weight=torch.ones(4, 3, 0, 0))
     out = train.add_noise(silent, torch.zeros(16, 256), torch.Generator().manual_seed(1))
     losses = train.flow_losses(Latents(torch.zeros(4, 64, 3, 0, 0), out.velocity.audio), out, WEIGHTS)
     assert losses.video is None
@@ -165,3 +189,15 @@ def test_the_tutor_hears_picture_rows_in_order_of_time_and_teaches_the_layers_be
     tutor.loss(mouth, num_video=12).backward()
     taught = [layer.mlp.down_proj.weight.grad is not None for layer in model.block.layers]
     assert taught == [True] * 3 + [False] * 5
+
+
+def test_a_picture_unlike_the_world_comes_with_its_first_frame_no_speech_and_a_prompt_of_its_place():
+    kind = Kind("short", 2, (train.WIDE,), photos=1.0)
+    (clip,) = make_clips(range(7, 8), kind=kind, codecs=SHIPPED)
+    assert clip.is_photo
+    assert not clip.phonemes[0].any()
+    assert not clip.mouth.any()
+    assert (clip.weight == 1).all()
+    (person,) = make_clips(range(7, 8), kind=dataclasses.replace(kind, photos=0.0), codecs=SHIPPED)
+    assert not person.is_photo
+    assert person.weight.max() > 1

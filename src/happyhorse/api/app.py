@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from prometheus_client import CollectorRegistry
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.routing import Route
 
 from happyhorse.api import generations, health, page, problems, prompts, resources, webhooks
@@ -43,6 +45,8 @@ _ABOUT = (
     "follow its events, or wait for it with the SDK. Errors are problem details (RFC 9457) with a stable `code`."
 )
 
+_DEADLINE_S = 1.0
+_log = logging.getLogger("happyhorse.api")
 
 _DIALECTS: Mapping[str, Sequence[APIRouter]] = {
     "dashscope": (dashscope.router,),
@@ -74,8 +78,10 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         dispatcher.start()
+        deadlines = asyncio.create_task(_keep_deadlines(service))
         async with tools.running():
             yield
+        deadlines.cancel()
         await asyncio.to_thread(dispatcher.stop)
         await feed.close()
 
@@ -100,6 +106,16 @@ def create_app(
     app.add_middleware(health.CountRequests, registry=registry)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
+
+
+async def _keep_deadlines(service: Service) -> None:
+    """Cancel what takes longer than its caller wants to wait; any process of a fleet does it."""
+    while True:
+        await asyncio.sleep(_DEADLINE_S)
+        try:
+            await asyncio.to_thread(service.store.cancel_overdue)
+        except SQLAlchemyError:
+            _log.exception("the database did not say what is overdue")
 
 
 def _add_dialects(app: FastAPI) -> None:

@@ -34,7 +34,7 @@ class Feed:
                 await bell.wait()
                 bell.clear()
                 over = await asyncio.to_thread(self.store.is_over, job_id)  # asked before the events are read
-                while batch := await asyncio.to_thread(self.store.events, job_id, after=after):
+                while batch := await asyncio.to_thread(self.store.events.of, job_id, after=after):
                     for event in batch:
                         after = event.number
                         yield event

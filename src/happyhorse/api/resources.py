@@ -150,7 +150,7 @@ def usage(
     until = time.time() + 1
     first = datetime.fromtimestamp(until, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     since = first - timedelta(days=days - 1)
-    lines = here.service.store.usage(owner=who.sees, since=since.timestamp(), until=until)
+    lines = here.service.store.ledger.usage(owner=who.sees, since=since.timestamp(), until=until)
     rows = [
         UsageRow(
             day=line.day,

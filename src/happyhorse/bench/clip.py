@@ -22,6 +22,7 @@ from happyhorse.engines.run import run
 from happyhorse.engines.take import Take
 from happyhorse.media.picture import fit
 from happyhorse.media.write import encode
+from happyhorse.model.pixels import to_bytes
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,7 @@ def _time_parts(engine: LocalEngine, plan: Plan, take: Take, path: Path, clock: 
             weights.audio_vae.decode(latents["audio"])
         with clock.over("decode picture alone"):
             chunks = list(weights.video_vae.decode_stream(latents["video"]))
-    pixels = torch.cat([chunk[0] for chunk in chunks], dim=1)
-    small = ((pixels.clamp(-1, 1) + 1) * 127.5).byte().permute(1, 2, 3, 0).numpy()[: plan.num_frames]
+    small = to_bytes(torch.cat(chunks, dim=2))[: plan.num_frames]
     with clock.over("enlarge alone"):
         large = [fit(picture, (plan.width, plan.height)) for picture in small]
     sound = np.zeros((2, 48_000), np.float32)

@@ -13,8 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx
+import sqlalchemy as sa
 
 from happyhorse.bench.processes import (
+    SCENE,
     Child,
     Receiver,
     api,
@@ -25,16 +27,16 @@ from happyhorse.bench.processes import (
     worker,
 )
 from happyhorse.db import Database, sqlite_url
+from happyhorse.db import jobs as jobs_table
 from happyhorse.jobs.blobs import FolderStore
 from happyhorse.jobs.deliveries import DeliveryStore, State
 from happyhorse.jobs.job import Status
-from happyhorse.jobs.store import Filter, JobStore
+from happyhorse.jobs.store import JobStore
 from happyhorse.settings import Settings
 
 JOB_S = 0.3
 _LEAST_GAP_S, _MOST_GAP_S = 0.2, 5.0
 _END_S = 900.0
-_PROMPT = {"prompt": "A cat sits on a red mat.", "duration": 3, "resolution": "480P", "draft": True}
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def crash_run(
     lost = worker(settings, folder / "lost.log", seconds=JOB_S) if database_url else None
     started = time.monotonic()
     try:
-        wait_for(port)
+        wait_for(port, children["api"])
         sender = threading.Thread(target=_submit, args=(site, jobs), daemon=True)
         sender.start()
         _kill(children, lost, kills, random.Random(seed), on_kill)
@@ -124,7 +126,7 @@ def _submit(site: _Site, jobs: int) -> None:
     """Each with an idempotency key, again and again until it is answered."""
     with httpx.Client(base_url=site.url, timeout=10) as client:
         for number in range(jobs):
-            body = {**_PROMPT, "seed": number, "webhook_url": f"{site.receiver.url}/{number}"}
+            body = {**SCENE, "seed": number, "webhook_url": f"{site.receiver.url}/{number}"}
             while not _sent(client, body, str(number)):
                 time.sleep(0.1)
 
@@ -165,7 +167,7 @@ def _is_over(site: _Site, jobs: int) -> bool:
 
 def _count(site: _Site, jobs: int, kills: int, seconds: float) -> CrashReport:
     store, told = site.store, site.receiver.ids
-    charged = store.usage(owner=None, since=0.0, until=time.time() + 60)
+    charged = store.ledger.usage(owner=None, since=0.0, until=time.time() + 60)
     return CrashReport(
         jobs=jobs,
         kills=kills,
@@ -180,11 +182,12 @@ def _count(site: _Site, jobs: int, kills: int, seconds: float) -> CrashReport:
 
 
 def _files_after_retention(site: _Site) -> int:
-    """Forget every job, sweep as a worker does, and count what is still on the disk."""
+    """Let the time of every job be over, sweep as a worker does, and count what is still on the disk."""
     store, blobs = site.store, FolderStore(site.settings.data_dir / "files")
-    while page := store.list(Filter(), limit=100)[0]:
-        for job in page:
-            store.delete(job.id, owner=None)
+    with site.database.write() as connection:
+        connection.execute(sa.update(jobs_table).values(expires_at=0.0))
+    while store.forget_expired():
+        pass
     blobs.sweep(store.blobs_in_use, older_than_s=-1.0)
     places = (site.settings.data_dir / "files", site.settings.data_dir / "work")
     return sum(place.is_file() for root in places if root.exists() for place in root.rglob("*"))

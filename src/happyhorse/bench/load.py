@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import threading
 import time
@@ -12,15 +13,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from happyhorse.bench.processes import Child, api, bare, free_port, settings_of, until, wait_for, worker
+from happyhorse.bench.processes import (
+    SCENE,
+    api,
+    bare,
+    free_port,
+    settings_of,
+    until,
+    wait_for,
+    worker,
+)
 from happyhorse.bench.wire import Wire, created
 from happyhorse.db import Database, sqlite_url
 from happyhorse.jobs.keys import KeyStore
 
 _SENDERS = 32
 _POLLERS = 8
+_POLL_ROUNDS = 5
 _IDLE_JOBS = 10
-_SCENE = {"prompt": "A cat sits on a red mat.", "duration": 3, "resolution": "480P", "draft": True}
+_NUMBER = re.compile(rb"^id: (\d+)\r?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,7 @@ class LoadReport:
     polls_per_s: float
     bare_polls_per_s: float
     watchers: int
+    events_each: int
     watchers_who_saw_all: int
     start_p50_ms: float
     start_max_ms: float
@@ -51,26 +63,36 @@ def load_run(
     watchers: int = 500,
     database_url: str | None = None,
 ) -> LoadReport:
-    """Measure in an empty folder, with no worker until the idle jobs at the end."""
+    """Measure in an empty folder; there is no worker before the watchers watch."""
     settings = settings_of(folder, database_url)
     database = Database.open(database_url or sqlite_url(folder))
     _, key = KeyStore(database).create("bench")
     database.close()
     port, bare_port = free_port(), free_port()
-    children = [api(settings, port, folder / "api.log"), bare(settings, bare_port, folder / "bare.log")]
+    front, yardstick = (
+        api(settings, port, folder / "api.log"),
+        bare(settings, bare_port, folder / "bare.log"),
+    )
+    children = [front, yardstick]
+
+    def start_worker() -> None:
+        children.append(worker(settings, folder / "worker.log"))
+
     try:
-        for each in (port, bare_port):
-            wait_for(each)
+        wait_for(port, front)
+        wait_for(bare_port, yardstick)
         times = _submits(port, key, seconds=seconds, rate=rate)
         with Wire(port, key) as wire:
+            _empty_queue(wire)
             job_id = created(wire.call("POST", "/v1/generations", _body(-1)))
-        polls = _polls(port, key, f"/v1/generations/{job_id}", seconds=seconds)
-        bare_polls = _polls(bare_port, key, f"/bare/{job_id}", seconds=seconds)
-        saw_all = _watch(port, key, job_id, watchers)
-        waits = _idle_waits(port, key, children, lambda: worker(settings, folder / "worker.log"))
+        ours, theirs = (port, f"/v1/generations/{job_id}"), (bare_port, f"/bare/{job_id}")
+        polls, bare_polls = _polls_beside(ours, theirs, key, seconds=seconds)
+        numbers = _watch(port, key, job_id, watchers, start_worker)
+        waits = _idle_waits(port, key)
     finally:
         for child in children:
             child.kill()
+    wanted = list(range(1, max(map(len, numbers)) + 1))
     return LoadReport(
         submits=len(times),
         submit_p50_ms=round(1000 * statistics.median(times), 1),
@@ -78,14 +100,15 @@ def load_run(
         polls_per_s=round(polls, 1),
         bare_polls_per_s=round(bare_polls, 1),
         watchers=watchers,
-        watchers_who_saw_all=saw_all,
+        events_each=len(wanted),
+        watchers_who_saw_all=sum(seen == wanted for seen in numbers),
         start_p50_ms=round(1000 * statistics.median(waits), 1),
         start_max_ms=round(1000 * max(waits), 1),
     )
 
 
 def _body(seed: int) -> bytes:
-    return json.dumps({**_SCENE, "seed": seed % 2_000_000_000}).encode()
+    return json.dumps({**SCENE, "seed": seed % 2_000_000_000}).encode()
 
 
 def _submits(port: int, key: str, *, seconds: float, rate: float) -> list[float]:
@@ -105,7 +128,19 @@ def _submits(port: int, key: str, *, seconds: float, rate: float) -> list[float]
         return list(pool.map(submit, range(round(seconds * rate))))
 
 
-def _polls(port: int, key: str, path: str, *, seconds: float) -> float:
+def _polls_beside(
+    ours: tuple[int, str], theirs: tuple[int, str], key: str, *, seconds: float
+) -> tuple[float, float]:
+    """Polls a second of two routes, in turns, so that what else the machine does hits both."""
+    part_s = seconds / _POLL_ROUNDS
+    rounds = [
+        (_polls(*ours, key, seconds=part_s), _polls(*theirs, key, seconds=part_s))
+        for _ in range(_POLL_ROUNDS)
+    ]
+    return statistics.mean(ours for ours, _ in rounds), statistics.mean(theirs for _, theirs in rounds)
+
+
+def _polls(port: int, path: str, key: str, *, seconds: float) -> float:
     end = time.monotonic() + seconds
 
     def poll(_number: int) -> int:
@@ -121,37 +156,34 @@ def _polls(port: int, key: str, path: str, *, seconds: float) -> float:
         return sum(pool.map(poll, range(_POLLERS))) / seconds
 
 
-def _watch(port: int, key: str, job_id: str, watchers: int) -> int:
-    """Open the event stream of a waiting job many times, cancel it, and count who heard of both."""
+def _watch(
+    port: int, key: str, job_id: str, watchers: int, start_worker: Callable[[], None]
+) -> list[list[int]]:
+    """Open the event stream of a waiting job many times, have it made, and return the numbers that each watcher was told."""
     wires = [Wire(port, key) for _ in range(watchers)]
     for wire in wires:
         wire.send("GET", f"/v1/generations/{job_id}/events")
     for wire in wires:
         _read_until(wire, b"event: queued")
-    with Wire(port, key) as wire:
-        wire.call("POST", f"/v1/generations/{job_id}/cancel")
-    saw_all = sum(_read_until(wire, b"event: canceled") for wire in wires)
+    start_worker()
     for wire in wires:
+        _read_until(wire, b"event: succeeded")
         wire.socket.close()
-    return saw_all
+    return [[int(number) for number in _NUMBER.findall(wire.kept)] for wire in wires]
 
 
-def _read_until(wire: Wire, text: bytes) -> bool:
+def _read_until(wire: Wire, text: bytes) -> None:
     while text not in wire.kept:
         chunk = wire.socket.recv(65536)
         if not chunk:
-            return False
+            return  # what is missing shows when the events are counted
         wire.kept += chunk
-    return True
 
 
-def _idle_waits(port: int, key: str, children: list[Child], start: Callable[[], Child]) -> list[float]:
+def _idle_waits(port: int, key: str) -> list[float]:
     """Seconds from submit to start when the worker has nothing else to do."""
     waits = []
     with Wire(port, key) as wire:
-        _empty_queue(wire)
-        children.append(start())
-        _run(wire)  # the first waits for the worker to start
         for _ in range(_IDLE_JOBS):
             time.sleep(0.5)
             waits.append(_run(wire))

@@ -18,6 +18,9 @@ from happyhorse.settings import Settings
 
 _HAPPYHORSE = ("-c", "from happyhorse.cli.app import main; main()")
 _START_S = 300.0
+_LAST_WORDS_CHARS = 400
+SCENE = {"prompt": "A cat sits on a red mat.", "duration": 3, "resolution": "480P", "draft": True}
+"""What every run asks for, each time with a seed."""
 T = TypeVar("T")
 
 
@@ -44,6 +47,14 @@ class Child:
         self.kill()
         self.process = self._start()
 
+    def listens(self, port: int) -> bool:
+        """Whether it serves yet. Raises: EngineError, with its last words, when it has ended instead."""
+        if self.process.poll() is not None:
+            last = self.log.read_text(encoding="utf-8", errors="replace")[-_LAST_WORDS_CHARS:].strip()
+            raise EngineError(f"'{' '.join(self.command[-4:])}' ended before it served: {last}")
+        with socket.socket() as caller:
+            return caller.connect_ex(("127.0.0.1", port)) == 0
+
 
 def api(settings: Settings, port: int, log: Path) -> Child:
     """The API alone, on a loopback port."""
@@ -62,11 +73,11 @@ def bare(settings: Settings, port: int, log: Path) -> Child:
     return Child(["-m", "happyhorse.bench.bare", str(port)], settings, log)
 
 
-def settings_of(folder: Path, database_url: str | None) -> Settings:
-    """The test card on a folder of its own, with webhooks to this machine allowed and no retention."""
+def settings_of(folder: Path, database_url: str | None, *, engine: str = "testcard") -> Settings:
+    """An engine on a folder of its own, with webhooks to this machine allowed and no retention."""
     return replace(
         Settings.from_env(),
-        engine="testcard",
+        engine=engine,
         data_dir=folder,
         database_url=database_url,
         storage=None,
@@ -81,14 +92,9 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def wait_for(port: int) -> None:
-    """Until something listens there, which a server does when it is ready. Raises: EngineError after the time."""
-    until(lambda: _listens(port), timeout_s=_START_S, every_s=0.3)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as caller:
-        return caller.connect_ex(("127.0.0.1", port)) == 0
+def wait_for(port: int, server: Child) -> None:
+    """Until it listens there, which a server does when it is ready. Raises: EngineError after the time, or when it ends."""
+    until(lambda: server.listens(port), timeout_s=_START_S, every_s=0.3)
 
 
 def until(condition: Callable[[], T], *, timeout_s: float, every_s: float = 0.1) -> T:

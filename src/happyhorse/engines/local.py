@@ -33,7 +33,8 @@ from happyhorse.model.checkpoint import Checkpoint, load_checkpoint, weights_has
 from happyhorse.model.complete import Reading, choose, complete, said
 from happyhorse.model.pack import Latents, Phonemes, pack
 from happyhorse.model.phonemes import Spoken, phonemes_of
-from happyhorse.model.sampler import Velocity, denoise, video_noise
+from happyhorse.model.pixels import from_bytes, to_bytes
+from happyhorse.model.sampler import Step, Velocity, denoise, video_noise
 from happyhorse.model.text import TextEncoder
 from happyhorse.model.video_vae import VideoVae
 from happyhorse.request import Output
@@ -155,8 +156,19 @@ class LocalEngine:
             settings=replace(settings, num_steps=plan.num_steps),
             unconditional=velocity_for("", silence) if settings.guidance else None,
             first_frame=first,
-            on_step=lambda done, total: reporter.say("base", done, total),
+            on_step=lambda step: reporter.say(
+                "base", step.index + 1, step.num_steps, preview=self._glimpse(plan, step)
+            ),
         )
+
+    def _glimpse(self, plan: Plan, step: Step) -> bytes:
+        """The middle of the clip as a small JPEG, as far as it is decided: the bare projection of one latent."""
+        clean = step.clean.video
+        middle = clean.shape[2] // 2
+        (picture,) = to_bytes(self.weights.video_vae.project(clean[:, :, middle : middle + 1])[:, :, :1])
+        width, height = plan.width, plan.height
+        scale = PREVIEW_SIDE / max(width, height)
+        return small_jpeg(fit(picture, (round(width * scale), round(height * scale))), PREVIEW_SIDE)
 
     def _first_frame(self, plan: Plan) -> Tensor:
         """Return the clean latent (1, c, 1, h, w) of the user's picture at base size."""
@@ -164,8 +176,7 @@ class LocalEngine:
         picture = fit(
             decode_image(Path(plan.image.path), crop=plan.crop), (plan.base_width, plan.base_height)
         )
-        pixels = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None, :, None].float() / 127.5 - 1
-        return self.weights.video_vae.encode(pixels)
+        return self.weights.video_vae.encode(from_bytes(picture[None].copy()))
 
     def _sound(self, latents: Tensor) -> NDArray[np.float32]:
         waveform = self.weights.audio_vae.decode(latents)[0].numpy()
@@ -176,8 +187,7 @@ class LocalEngine:
         number = 0
         reporter.say("decode", 0, plan.num_frames)
         for chunk in self.weights.video_vae.decode_stream(latents):
-            pictures = ((chunk[0].clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 3, 0).numpy()
-            for picture in pictures[: plan.num_frames - number]:
+            for picture in to_bytes(chunk)[: plan.num_frames - number]:
                 frame = fit(picture, (plan.width, plan.height))
                 yield watermark(frame) if plan.watermark else frame
                 number += 1

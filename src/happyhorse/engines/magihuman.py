@@ -142,7 +142,7 @@ class MagiHumanEngine:
                 grid=plan.latent,
                 num_audio=plan.tokens.audio,
                 noise=gaussian(generator),
-                on_step=lambda done, total: reporter.say("base", done, total),
+                on_step=lambda step: reporter.say("base", step.index + 1, step.num_steps),
             )
         tensors = {"video": latents.video, "audio": latents.audio, "text": conditions.text}
         return {name: tensor.float().cpu().numpy() for name, tensor in tensors.items()}
@@ -219,7 +219,7 @@ class MagiHumanEngine:
                 conditions,
                 grid=second.latent,
                 noise=gaussian(generator),
-                on_step=lambda done, total: reporter.say("refine", done, total),
+                on_step=lambda step: reporter.say("refine", step.index + 1, step.num_steps),
             )
 
     def _sound(self, plan: Plan, parts: Parts, take: Take) -> NDArray[np.float32] | None:
@@ -239,7 +239,7 @@ class MagiHumanEngine:
         number = 0
         reporter.say("decode", 0, plan.num_frames)
         with parts.use(TURBO_VAE, TurboVae) as vae:
-            for chunk in vae.decode_stream(video):
+            for chunk in vae.decode_stream(video, strips=parts.strips):
                 finished = (
                     pictures.fit(pictures.to_bytes(chunk), size=(plan.width, plan.height)).cpu().numpy()
                 )

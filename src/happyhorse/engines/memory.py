@@ -1,44 +1,78 @@
-"""What each stage of the 15 B engine takes on a GPU, and how its parts are arranged so that all stages fit.
+"""How the parts of the 15 B engine are arranged on a GPU, so that every stage of a clip fits. Torch-free.
 
-    resident   every part stays on the GPU
-    swapped    the part of one stage at a time
-    fp8        the same, networks in eight bits, the text encoder on the CPU
+    resident        every part stays on the GPU
+    lean encoder    the same, but the text encoder is on the CPU
+    fp8             the same, networks in eight bits
+    swapped         the part of one stage at a time
+    swapped fp8     the same, networks in eight bits, the text encoder on the CPU
+    streamed        networks stay in host memory, two layers of them on the GPU at a time; the text encoder on the CPU
+    streamed fp8    the same, networks in eight bits
 
-Weights are counted from the published files, activations a token or pixel from the code that makes them: the MLP holds the
-widest tensors. Torch-free, so that a plan can be made anywhere.
+The first under which a clip fits is taken, so the order is that of speed: first what loads nothing for a clip, then what
+loads each network once, then what copies it for each step. In all of them pictures may be drawn in strips.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from happyhorse.engines.passes import Refine, Tokens
+from happyhorse.engines.footprint import (
+    AUDIO_VAE_BYTES,
+    CONTEXT_BYTES,
+    ENCODE_BYTES_PER_PIXEL,
+    GB,
+    MAX_STRIPS,
+    TEXT_ENCODER_BYTES,
+    TURBO_VAE_BYTES,
+    WAN_VAE_BYTES,
+    activation_bytes,
+    decode_bytes,
+    network_bytes,
+    outer_bytes,
+    slots_bytes,
+)
 from happyhorse.engines.plan import Plan
 from happyhorse.errors import OutOfMemory
 from happyhorse.model.config import PRESETS, ModelConfig
 
-Strategy = Literal["resident", "swapped", "fp8"]
-STRATEGIES: tuple[Strategy, ...] = ("resident", "swapped", "fp8")
-GB = 1_000_000_000
+Strategy = Literal["resident", "lean encoder", "fp8", "swapped", "swapped fp8", "streamed", "streamed fp8"]
 
-NETWORK_BYTES = 30_640_000_000
-NETWORK_FP8_BYTES = 15_380_000_000
-TEXT_ENCODER_BYTES = 18_000_000_000
-WAN_VAE_BYTES = 1_410_000_000
-AUDIO_VAE_BYTES = 625_000_000
-TURBO_VAE_BYTES = 215_000_000
-CONTEXT_BYTES = 700_000_000
-"""CUDA itself, and what the allocator cannot use."""
-DECODE_BYTES_PER_PIXEL = 19_000
-"""TurboVAE in bf16, a pixel of one picture: a window of nine latent frames is 36 pictures at up to 128 channels."""
-ENCODE_BYTES_PER_PIXEL = 2_000
-"""Wan 2.2's encoder in bf16, a pixel of the first frame."""
+
+LEANER = 0.8
+"""What a plan may need at most of one that failed."""
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """Where the weights are. What is neither `kept` on the GPU nor streamed is loaded for its stage and let go after it."""
+
+    name: Strategy
+    kept: bool = False
+    streamed: bool = False
+    fp8: bool = False
+    encoder_on_cpu: bool = True
+
+
+ARRANGEMENTS = (
+    Arrangement("resident", kept=True, encoder_on_cpu=False),
+    Arrangement("lean encoder", kept=True),
+    Arrangement("fp8", kept=True, fp8=True),
+    Arrangement("swapped", encoder_on_cpu=False),
+    Arrangement("swapped fp8", fp8=True),
+    Arrangement("streamed", streamed=True),
+    Arrangement("streamed fp8", streamed=True, fp8=True),
+)
+
+
+def arrangement(name: str) -> Arrangement:
+    """Look one up."""
+    return next(each for each in ARRANGEMENTS if each.name == name)
 
 
 @dataclass(frozen=True)
 class StageMemory:
-    """One stage on the GPU."""
+    """What is on the GPU during one stage."""
 
     stage: str
     weights_bytes: int
@@ -51,85 +85,99 @@ class StageMemory:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """How the parts are arranged, what each stage then takes, and the most at one time."""
+    """How the parts are arranged, in how many strips pictures are drawn, and what each stage then takes."""
 
-    strategy: Strategy
+    arrangement: Arrangement
+    strips: int
     stages: tuple[StageMemory, ...]
-    peak_bytes: int
 
     @property
     def worst(self) -> StageMemory:
-        """The stage that takes the most by itself."""
+        """The stage that takes the most."""
         return max(self.stages, key=lambda stage: stage.total_bytes)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most at one time."""
+        return CONTEXT_BYTES + self.worst.total_bytes
 
     def figures(self, free_bytes: int) -> str:
         """Say what was planned."""
-        worst = self.worst
+        worst, strips = self.worst, f", pictures in {self.strips} strips" if self.strips > 1 else ""
         return (
-            f"{self.strategy}, at most {self.peak_bytes / GB:.1f} GB of {free_bytes / GB:.1f} GB free (stage {worst.stage}: "
-            f"weights {worst.weights_bytes / GB:.1f}, activations {worst.activation_bytes / GB:.1f})"
+            f"{self.arrangement.name}{strips}, at most {self.peak_bytes / GB:.1f} GB of {free_bytes / GB:.1f} GB free (stage "
+            f"{worst.stage}: weights {worst.weights_bytes / GB:.1f}, activations {worst.activation_bytes / GB:.1f})"
         )
 
 
-def bytes_per_token(config: ModelConfig) -> int:
-    """Peak bytes of activations for each row of the sequence: inside the gated MLP, in its published precision.
-
-    Three residuals in float32 (the first, the layer's, the one after attention) and the rotary table; the widened row in
-    bf16 and in float32; of the gated half, two float32 steps of the activation beside its result.
-    """
-    wide = config.mlp_width(config.num_layers - 1)
-    rotary = 8 * 3 * (config.head_dim // 8)
-    return 3 * 4 * config.hidden + rotary + (2 + 4) * 2 * wide + 3 * 4 * wide
-
-
-def stages_of(
-    base: Tokens,
-    refine: Refine | None,
-    size: tuple[int, int],
+def plan_memory(
+    plan: Plan,
+    free_bytes: int,
     *,
-    fp8: bool = False,
-    config: ModelConfig = PRESETS["15b"],
-) -> tuple[StageMemory, ...]:
-    """Return every stage of one clip; `size` is (width, height) of the pictures that are decoded."""
-    network, each = (NETWORK_FP8_BYTES if fp8 else NETWORK_BYTES), bytes_per_token(config)
-    text = StageMemory("text", 0 if fp8 else TEXT_ENCODER_BYTES, 0 if fp8 else base.text * each // 8)
-    passes = [StageMemory("base", network, base.total * each)]
-    if refine is not None:
-        passes.append(StageMemory("refine", network, refine.tokens.total * each))
-    decode = StageMemory(
-        "decode", TURBO_VAE_BYTES + AUDIO_VAE_BYTES, DECODE_BYTES_PER_PIXEL * size[0] * size[1]
-    )
-    return (
-        text,
-        StageMemory("first frame", WAN_VAE_BYTES, ENCODE_BYTES_PER_PIXEL * size[0] * size[1]),
-        *passes,
-        decode,
-    )
+    total_bytes: int | None = None,
+    ranks: int = 1,
+    failed: MemoryPlan | None = None,
+) -> MemoryPlan:
+    """Choose the first arrangement under which a clip fits, with as few strips as will do.
 
-
-def plan_memory(plan: Plan, free_bytes: int, *, leaner_than: Strategy | None = None) -> MemoryPlan:
-    """Choose the first strategy under which a clip fits, of those after `leaner_than`.
-
-    Raises: OutOfMemory saying what the leanest needs, in which stage, and what is free.
+    `total_bytes` is the GPU's, for the words of a refusal; with several `ranks` the sequence is shared by as many GPUs. After
+    a plan that `failed` the next is to need clearly less. Raises: OutOfMemory saying what the leanest needs and what is free.
     """
-    drawn = (plan.refine.width, plan.refine.height) if plan.refine else (plan.base_width, plan.base_height)
-    left = STRATEGIES[STRATEGIES.index(leaner_than) + 1 :] if leaner_than else STRATEGIES
-    if not left:
-        raise OutOfMemory(f"no arrangement is leaner than {leaner_than}")
-    for strategy in left:
-        stages = stages_of(plan.tokens, plan.refine, drawn, fp8=strategy == "fp8")
-        found = MemoryPlan(strategy, stages, CONTEXT_BYTES + _peak(stages, strategy))
-        if found.peak_bytes <= free_bytes:
+    limit = free_bytes if failed is None else min(free_bytes, int(LEANER * failed.peak_bytes))
+    for each in ARRANGEMENTS:
+        found = _fitted(plan, each, limit, ranks)
+        if found.peak_bytes <= limit:
             return found
-    worst = found.worst
+    if failed is not None:
+        raise OutOfMemory(f"no arrangement is leaner than {failed.arrangement.name}")
+    worst, drawn = found.worst, drawn_size(plan)
+    held = "" if total_bytes is None else f" of {total_bytes / GB:.1f}; other processes hold the rest"
     raise OutOfMemory(
         f"{plan.engine} needs {found.peak_bytes / GB:.1f} GB of GPU memory for {plan.duration_s:g} s drawn at "
         f"{drawn[0]}x{drawn[1]} (stage {worst.stage}: weights {worst.weights_bytes / GB:.1f}, activations "
-        f"{worst.activation_bytes / GB:.1f}) and {free_bytes / GB:.1f} GB are free"
+        f"{worst.activation_bytes / GB:.1f}) and {free_bytes / GB:.1f} GB are free{held}"
     )
 
 
-def _peak(stages: tuple[StageMemory, ...], strategy: Strategy) -> int:
-    if strategy == "resident":
-        return sum(stage.weights_bytes for stage in stages) + max(stage.activation_bytes for stage in stages)
-    return max(stage.total_bytes for stage in stages)
+def drawn_size(plan: Plan) -> tuple[int, int]:
+    """Width and height of the pictures that are decoded."""
+    return (plan.refine.width, plan.refine.height) if plan.refine else (plan.base_width, plan.base_height)
+
+
+def stages_of(
+    plan: Plan, arrangement: Arrangement, *, ranks: int = 1, config: ModelConfig = PRESETS["15b"]
+) -> tuple[StageMemory, ...]:
+    """Return every stage of one clip, decoding the whole picture at once."""
+    width, height = drawn_size(plan)
+    rows = {"base": plan.tokens.total} | ({"refine": plan.refine.tokens.total} if plan.refine else {})
+    network = network_bytes(config, fp8=arrangement.fp8)
+    on_gpu = not arrangement.encoder_on_cpu
+    weights = {
+        "text": TEXT_ENCODER_BYTES if on_gpu else 0,
+        "first frame": WAN_VAE_BYTES,
+        **dict.fromkeys(rows, 0 if arrangement.streamed else network),
+        "decode": TURBO_VAE_BYTES + AUDIO_VAE_BYTES,
+    }
+    tensors = {
+        "text": activation_bytes(config, plan.tokens.text) // 8 if on_gpu else 0,
+        "first frame": ENCODE_BYTES_PER_PIXEL * width * height,
+        **{stage: activation_bytes(config, count, ranks=ranks) for stage, count in rows.items()},
+        "decode": decode_bytes((width, height)),
+    }
+    always = 0
+    if arrangement.kept:
+        always, weights = sum(weights.values()), dict.fromkeys(weights, 0)
+    if arrangement.streamed:
+        always = slots_bytes(config, fp8=arrangement.fp8) + len(rows) * outer_bytes(config)
+    return tuple(StageMemory(stage, always + weights[stage], tensors[stage]) for stage in weights)
+
+
+def _fitted(plan: Plan, arrangement: Arrangement, free_bytes: int, ranks: int) -> MemoryPlan:
+    """Draw in as few strips as make decoding fit; in one where it is not decoding that does not."""
+    *others, decode = stages_of(plan, arrangement, ranks=ranks)
+    for strips in range(1, MAX_STRIPS + 1):
+        drawing = replace(decode, activation_bytes=decode_bytes(drawn_size(plan), strips=strips))
+        found = MemoryPlan(arrangement, strips, (*others, drawing))
+        if CONTEXT_BYTES + drawing.total_bytes <= free_bytes:
+            break
+    return found

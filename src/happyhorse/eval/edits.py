@@ -25,9 +25,7 @@ def edits(said: Sequence[str], heard: Sequence[str]) -> list[Edit]:
     cost[:, 0], cost[0, :] = np.arange(len(said) + 1), np.arange(len(heard) + 1)
     for i, one in enumerate(said, 1):
         for j, other in enumerate(heard, 1):
-            cost[i, j] = min(
-                cost[i - 1, j - 1] + (one != other), cost[i - 1, j] + 1, cost[i, j - 1] + 1
-            )
+            cost[i, j] = min(cost[i - 1, j - 1] + (one != other), cost[i - 1, j] + 1, cost[i, j - 1] + 1)
     return _path_back(cost, said, heard)
 
 

@@ -9,13 +9,9 @@ import numpy as np
 
 from happyhorse.world.lines import sample_line
 
-_ONSETS = (
-    "b bl br ch d dr f fl fr g gl gr h j k cl cr l m n p pl pr qu r s sh sk sl sm sn sp st str sw t th thr tr tw v w y z".split()
-)
+_ONSETS = "b bl br ch d dr f fl fr g gl gr h j k cl cr l m n p pl pr qu r s sh sk sl sm sn sp st str sw t th thr tr tw v w y z".split()
 _NUCLEI = "a e i o u ee ay oy ow oo ar or er ir ai au oa ea igh ure ear".split()
-_CODAS = (
-    "b ck d ft g l ld lk lt m mp n nd ng nk nt nch p pt rd rm sh ss sk st t tch th the ve x zz ze ge ff ke se ne te".split()
-)
+_CODAS = "b ck d ft g l ld lk lt m mp n nd ng nk nt nch p pt rd rm sh ss sk st t tch th the ve x zz ze ge ff ke se ne te".split()
 _ENDINGS = "er ing y ed le en ow ous ion sion sure ture ly ment ness al ish".split()
 _SMALL = (
     "the this that they there then with other their them these those a an of to in on at and you I we it is was for my your "
@@ -27,9 +23,7 @@ _SMALL_SHARE = 0.3
 
 def invented_line(rng: np.random.Generator, *, num_words: int) -> str:
     """Return words that follow the rules of English spelling and mean nothing, in one or two sentences."""
-    words = [
-        _pick(rng, _SMALL) if rng.random() < _SMALL_SHARE else _invented(rng) for _ in range(num_words)
-    ]
+    words = [_pick(rng, _SMALL) if rng.random() < _SMALL_SHARE else _invented(rng) for _ in range(num_words)]
     if num_words > 4:
         words[num_words // 2] += _pick(rng, [",", ".", "", ""])
     return f"{' '.join(words)}{_pick(rng, ['.', '.', '!', '?'])}"

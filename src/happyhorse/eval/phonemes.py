@@ -21,13 +21,16 @@ from torch.nn import functional as F
 from happyhorse.model.audio_vae import AudioVaeConfig, framed_stft, mel_filters
 
 HOP, WINDOW = 480, 1200
+FRAMES_A_SECOND = 50
 BANDS = replace(AudioVaeConfig(), num_mels=80, window=WINDOW, low_hz=60.0, high_hz=10_000.0)
 FLOOR = 1e-9
 """Mel power under which all is silence; a full-scale sine is near 1."""
 WIDTH, BLOCKS, KERNEL = 256, 3, 5
 
 BLANK = 0
-PHONEMES = tuple("p b t d k ɡ tʃ dʒ f v θ ð s z ʃ ʒ h m n ŋ l ɹ j w i ɪ ɛ æ ɑ ɔ ʊ u ʌ ə ɚ aɪ aʊ eɪ oʊ ɔɪ".split())
+PHONEMES = tuple(
+    "p b t d k ɡ tʃ dʒ f v θ ð s z ʃ ʒ h m n ŋ l ɹ j w i ɪ ɛ æ ɑ ɔ ʊ u ʌ ə ɚ aɪ aʊ eɪ oʊ ɔɪ".split()
+)
 """English, as far as its sounds tell words apart; what the two accents say differently in one word is one phoneme."""
 _FOLDED = {
     "ɾ": "t", "ʔ": "t", "l̩": "l", "ɫ": "l", "n̩": "n", "m̩": "m", "r": "ɹ", "ʍ": "w", "x": "k", "e": "ɛ", "a": "æ", "ɒ": "ɑ", "o": "ɔ",

@@ -82,6 +82,8 @@ class Job:
     started_at: float | None
     finished_at: float | None
     expires_at: float | None
+    cancel_at: float | None
+    """When it is canceled if it is not over."""
 
     @property
     def is_terminal(self) -> bool:
@@ -116,3 +118,4 @@ class NewJob:
     priority: int = 0
     retry_of: str | None = None
     webhook: Mapping[str, object] | None = None
+    cancel_at: float | None = None

@@ -35,7 +35,7 @@ from happyhorse.request import Output
 MAX_ATTEMPTS = 10
 """A job that takes its worker down this often is given up; a kill from outside rarely meets one job twice."""
 REPORT_S = 0.25
-"""Progress is written at most this often, apart from a change of stage or step."""
+"""Progress is written at most this often, apart from a change of stage or step and a preview while denoising."""
 LOOK_S = 0.05
 """The wish to cancel is looked for at most this often."""
 _THUMBNAIL_SIDE = 480
@@ -189,7 +189,8 @@ class Reports:
         last = self.written
         moved = last is None or (last.stage, last.step) != (progress.stage, progress.step)
         stepped = moved and progress.stage in ("prepare", "base", "refine", "finish")
-        if stepped or now - self.written_at >= REPORT_S:
+        seen = progress.preview is not None and progress.stage in ("base", "refine")  # a few in a run
+        if stepped or seen or now - self.written_at >= REPORT_S:
             self.written, self.written_at = progress, now
             status = self.store.progress(self.job.id, self.job.attempt, progress)
         elif now - self.looked_at >= LOOK_S:

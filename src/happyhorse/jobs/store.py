@@ -1,4 +1,4 @@
-"""Every SQL statement about jobs: create, begin, progress, finish, cancel, list, events, ledger.
+"""Every SQL statement about jobs: create, begin, progress, finish, cancel, list.
 
 A change of a job is one UPDATE that names the statuses it may come from (`job.TRANSITIONS`) and, for a worker, the attempt
 that it belongs to. So a worker that stalled and woke up after another took over changes nothing. The event of a change is
@@ -10,22 +10,26 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from happyhorse.db import Database, events, files, jobs, ledger, new_id
+from happyhorse.db import Database, files, jobs, new_id
 from happyhorse.engines.base import Progress
 from happyhorse.errors import Conflict, NotFound
+from happyhorse.jobs import events
 from happyhorse.jobs.deliveries import announce, announce_progress, forget_told
-from happyhorse.jobs.job import LIVE_VALUES, MICROS, TERMINAL, Event, Job, JobError, NewJob, Status, sources
+from happyhorse.jobs.job import LIVE_VALUES, TERMINAL, Job, JobError, NewJob, Status, sources
+from happyhorse.jobs.ledger import Ledger, charge
 from happyhorse.jobs.limits import check_spend, free_places
 from happyhorse.jobs.webhooks import EventName
 
 MAX_PAGE = 100
 _TERMINAL_VALUES = tuple(status.value for status in TERMINAL)
+_CANCELABLE_VALUES = (Status.QUEUED.value, Status.RUNNING.value)
 
 Enqueue = Callable[[sa.Connection, Job], None]
 
@@ -43,25 +47,13 @@ class Filter:
     until: float | None = None
 
 
-@dataclass(frozen=True)
-class UsageLine:
-    """What one group of finished jobs came to."""
-
-    day: str
-    owner: str
-    engine: str
-    resolution: str
-    jobs: int
-    seconds: float
-    usd: float
-
-
 class JobStore:
     """Jobs in a database. `retention_s` is how long a finished job is kept; 0 keeps it for ever."""
 
     def __init__(self, database: Database, *, retention_s: float = 0.0) -> None:
         self.database = database
         self.retention_s = retention_s
+        self.events, self.ledger = events.EventLog(database), Ledger(database)
 
     # -- in ------------------------------------------------------------------------------------------------------------
 
@@ -74,9 +66,8 @@ class JobStore:
         try:
             with self.database.write() as connection:
                 check_spend(connection, new.owner, new.price_micros)
-                stored = connection.execute(sa.insert(jobs).values(asdict(new) | own).returning(jobs)).one()
-                job = _job(stored)
-                _add_event(connection, job, "queued", {})
+                job = _job(connection.execute(sa.insert(jobs).returning(jobs), vars(new) | own).one())
+                events.add(connection, job, "queued", {})
                 enqueue(connection, job)
         except IntegrityError:
             known = self.known(new.owner, new.idempotency_key, new.request_hash)
@@ -125,7 +116,7 @@ class JobStore:
                 return None
             job = _change(connection, job_id, begun, to=Status.RUNNING)
             if job is not None:
-                _add_event(connection, job, "running", {"attempt": job.attempt})
+                events.add(connection, job, "running", {"attempt": job.attempt})
                 if job.attempt == 1:
                     announce(connection, job, "running")
                 return job
@@ -148,7 +139,7 @@ class JobStore:
             mine = (jobs.c.attempt == attempt, jobs.c.status.in_(("running", "canceling")))
             job = _update(connection, job_id, values, *mine)
             if job is not None:
-                _add_event(connection, job, "progress", {**facts, **_preview(progress)})
+                events.add(connection, job, "progress", {**facts, **_preview(progress)})
                 announce_progress(connection, job)
         return None if job is None else job.status
 
@@ -170,7 +161,7 @@ class JobStore:
         with self.database.write() as connection:
             job = self._end(connection, job_id, Status.SUCCEEDED, done, {}, attempt=attempt)
             if job is not None:
-                _charge(connection, job)
+                charge(connection, job)
         return job
 
     def fail(self, job_id: str, attempt: int | None, error: JobError) -> Job | None:
@@ -205,7 +196,8 @@ class JobStore:
         }
         job = _change(connection, job_id, {**values, **last}, to=status, attempt=attempt)
         if job is not None:
-            _add_event(connection, job, status.value, told)
+            events.add(connection, job, status.value, told)
+            events.drop_previews(connection, job.id)
             announce(connection, job, cast(EventName, status.value))
         return job
 
@@ -225,7 +217,7 @@ class JobStore:
                 owned = () if owner is None else (jobs.c.owner == owner,)
                 job = _change(connection, job_id, values, *owned, to=Status.CANCELING)
                 if job is not None:
-                    _add_event(connection, job, "canceling", {})
+                    events.add(connection, job, "canceling", {})
         if job is not None:
             return job
         job = self.get(job_id, owner=owner)
@@ -239,6 +231,17 @@ class JobStore:
         query = sa.select(jobs.c.owner, jobs.c.status).where(jobs.c.id == job_id)
         row = connection.execute(query).first()
         return row is not None and owner in (None, row.owner) and row.status == Status.QUEUED.value
+
+    def cancel_overdue(self) -> None:
+        """Cancel what is not over at the time that its caller named."""
+        query = sa.select(jobs.c.id).where(
+            jobs.c.cancel_at <= time.time(), jobs.c.status.in_(_CANCELABLE_VALUES)
+        )
+        with self.database.read() as connection:
+            overdue = connection.execute(query).scalars().all()
+        for job_id in overdue:
+            with suppress(Conflict, NotFound):  # it ended meanwhile
+                self.cancel(job_id, owner=None)
 
     def get(self, job_id: str, *, owner: str | None) -> Job:
         """Raises: NotFound, also for another owner's job."""
@@ -296,12 +299,6 @@ class JobStore:
 
     # -- what others read ----------------------------------------------------------------------------------------------
 
-    def events(self, job_id: str, *, after: int = 0, limit: int = 500) -> Sequence[Event]:
-        query = sa.select(events).where(events.c.job_id == job_id, events.c.number > after)
-        with self.database.read() as connection:
-            rows = connection.execute(query.order_by(events.c.number).limit(limit)).all()
-        return [Event(row.job_id, row.number, row.at, row.type, row.data) for row in rows]
-
     def is_over(self, job_id: str) -> bool:
         """Whether nothing will happen to it any more; also when it is not there."""
         query = sa.select(jobs.c.status).where(jobs.c.id == job_id)
@@ -339,24 +336,6 @@ class JobStore:
         query = sa.select(jobs.c.status, sa.func.count().label("number")).group_by(jobs.c.status)
         with self.database.read() as connection:
             return {row.status: row.number for row in connection.execute(query)}
-
-    def usage(self, *, owner: str | None, since: float, until: float) -> Sequence[UsageLine]:
-        """The ledger between two times, by UTC day, key, engine and resolution."""
-        query = sa.select(ledger).where(ledger.c.at >= since, ledger.c.at < until).order_by(ledger.c.at)
-        if owner is not None:
-            query = query.where(ledger.c.owner == owner)
-        groups: dict[tuple[str, str, str, str], list[tuple[float, int]]] = {}
-        with self.database.read() as connection:
-            for row in connection.execute(query):
-                day = time.strftime("%Y-%m-%d", time.gmtime(row.at))
-                group = groups.setdefault((day, row.owner, row.engine, row.resolution), [])
-                group.append((row.seconds, row.micros))
-        return [
-            UsageLine(
-                *group, len(lines), round(sum(s for s, _ in lines), 3), sum(m for _, m in lines) / MICROS
-            )
-            for group, lines in groups.items()
-        ]
 
     def blobs_in_use(self, digests: Sequence[str]) -> set[str]:
         """Which of these contents a job or an upload still needs."""
@@ -417,35 +396,15 @@ def _update(
 
 
 def _preview(progress: Progress) -> Mapping[str, str]:
-    """As a data URL: it is small, and no longer needed once the job is over."""
+    """As a data URL, which is small."""
     if progress.preview is None:
         return {}
-    return {"preview": f"data:image/jpeg;base64,{base64.b64encode(progress.preview).decode()}"}
-
-
-def _add_event(connection: sa.Connection, job: Job, kind: str, data: Mapping[str, object]) -> None:
-    told = {"status": job.status.value, **data}
-    row = {"job_id": job.id, "number": job.num_events, "at": time.time(), "type": kind, "data": told}
-    connection.execute(sa.insert(events).values(row))
+    return {events.PREVIEW: f"data:image/jpeg;base64,{base64.b64encode(progress.preview).decode()}"}
 
 
 def _forget(connection: sa.Connection, ids: Sequence[str]) -> None:
-    connection.execute(sa.delete(events).where(events.c.job_id.in_(ids)))
+    events.forget(connection, ids)
     connection.execute(sa.delete(jobs).where(jobs.c.id.in_(ids)))
-
-
-def _charge(connection: sa.Connection, job: Job) -> None:
-    line = {
-        "job_id": job.id,
-        "owner": job.owner,
-        "engine": job.engine,
-        "mode": job.mode,
-        "resolution": str(job.plan["resolution"]),
-        "seconds": cast(float, job.plan["billed_seconds"]),
-        "micros": job.price_micros,
-        "at": time.time(),
-    }
-    connection.execute(sa.insert(ledger).values(line))
 
 
 def _job(row: sa.Row[tuple[object, ...]]) -> Job:

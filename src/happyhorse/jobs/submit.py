@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import cast
@@ -68,6 +69,7 @@ class Submitter:
         idempotency_key: str | None = None,
         priority: int = 0,
         webhook: Target | None = None,
+        cancel_after_s: float | None = None,
     ) -> Job:
         """Raises: InvalidRequest and what lies below it; Conflict for a reused key; LimitExceeded."""
         _check_key(idempotency_key)
@@ -94,6 +96,7 @@ class Submitter:
             idempotency_key=idempotency_key,
             priority=priority,
             webhook=None if webhook is None else webhook.to_dict(),
+            cancel_at=None if cancel_after_s is None else time.time() + cancel_after_s,
         )
         return self.store.create(new, self.queue.put)
 

@@ -3,7 +3,7 @@
 So prompts, noise, codecs and files are rank 0's alone, and a command or a worker needs to know nothing of the others.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import timedelta
 from functools import cache
 
@@ -16,8 +16,6 @@ from happyhorse.model.transformer import Transformer
 _LOADING = timedelta(
     minutes=30
 )  # within a call the processes wait for one another, also while one reads its weights
-RESIDENT = "resident"
-"""The arrangement in which networks stay loaded."""
 Load = Callable[[str, str], Transformer]
 """Returns a network by its name, kept as an arrangement has it."""
 
@@ -51,16 +49,21 @@ def lead(model: Transformer, ranks: Ranks, *, network: str, arrangement: str) ->
     return model
 
 
-def follow(load: Load, ranks: Ranks) -> None:
-    """Run rank 0's calls until there are no more. Raises: as `load`, and as a forward."""
+def follow(load: Load, ranks: Ranks, *, kept: Set[str]) -> None:
+    """Run rank 0's calls until there are no more; in arrangements of `kept` the networks of a clip, two, stay loaded.
+
+    Raises: as `load`, and as a forward.
+    """
     loaded: dict[tuple[str, str], Transformer] = {}
     with torch.inference_mode():
         while (call := ranks.receive()) is not None:
             key = (call.network, call.arrangement)
             if key not in loaded:
-                if call.arrangement != RESIDENT or (RESIDENT not in {kept for _, kept in loaded}):
-                    loaded.clear()
+                goes_on = call.arrangement in kept and all(name == call.arrangement for _, name in loaded)
+                for other in list(loaded)[: -1 if goes_on else None]:
+                    del loaded[other]
                 loaded[key] = load(*key)
                 loaded[key].ranks = ranks
+            loaded[key] = loaded.pop(key)  # the last in line is the last to be let go
             loaded[key](call.sequence)
             ranks.returned()

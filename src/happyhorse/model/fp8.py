@@ -66,4 +66,4 @@ def _product(
     x: Float[Tensor, "b n c_in"], weight: Tensor, scale: Float[Tensor, " c_out"]
 ) -> Float[Tensor, "b n c_out"]:
     # E4M3 values are exact in bf16, so the scale is better applied to the product than to the weight.
-    return (F.linear(x, weight.to(torch.bfloat16)).float() * scale).to(torch.bfloat16)
+    return F.linear(x, weight.to(torch.bfloat16)).float().mul_(scale).to(torch.bfloat16)

@@ -17,8 +17,8 @@ from happyhorse.errors import Unsupported
 from happyhorse.model.checkpoint import fill, read_metadata
 from happyhorse.model.config import ModelConfig
 from happyhorse.model.goldens import EXACT, Case, Check, Limit
-from happyhorse.model.layouts import config_from_published
 from happyhorse.model.pack import Latents, PackedSequence, pack
+from happyhorse.model.published_config import config_from_published
 from happyhorse.model.reference import window_mask
 from happyhorse.model.rope import coords_of
 from happyhorse.model.sampler import (

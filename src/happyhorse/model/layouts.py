@@ -19,11 +19,12 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from happyhorse.errors import Unsupported, WeightsMissing
+from happyhorse.errors import WeightsMissing
 from happyhorse.model.checkpoint import read_metadata
-from happyhorse.model.config import CoordsStyle, ModelConfig
-from happyhorse.model.fp8 import FP8, Fp8Linear, has_nan, put
-from happyhorse.model.transformer import GroupedLinear, Transformer
+from happyhorse.model.config import ModelConfig
+from happyhorse.model.fp8 import FP8, Fp8Linear, has_nan, put, quantize, quantize_blocks
+from happyhorse.model.published_config import read_config
+from happyhorse.model.transformer import GroupedLinear, Transformer, cast_block_linears
 
 Layout = Literal["original", "diffusers", "fp8"]
 _SUBFOLDERS = ("transformer", "sr_transformer")
@@ -65,32 +66,55 @@ def read_shards(path: Path) -> Shards:
     inner = [path / name for name in _SUBFOLDERS if (path / name).is_dir()]
     folder = inner[-1] if inner else path
     entries = _entries(folder)
-    config = _config(folder / "config.json")
+    config = read_config(folder / "config.json")
     is_fp8 = any(entry.dtype == "F8_E4M3" for entry in entries.values())
     layout: Layout = "fp8" if is_fp8 else "diffusers" if config is not None else "original"
     return Shards(path, layout, entries, config)
 
 
-def load_network(path: Path, config: ModelConfig, *, device: str | torch.device = "cpu") -> Transformer:
+def load_network(
+    path: Path, config: ModelConfig, *, device: str | torch.device = "cpu", fp8: bool = False
+) -> Transformer:
     """Load a published network in the published dtypes: block matrices bf16 (or FP8 as stored), all else float32.
+
+    With `fp8` block matrices that are stored wider are rounded to FP8, each by itself. Raises: as `open_network`.
+    """
+    model, tensors = open_network(path, config, device=device, fp8=fp8)
+    model.load_state_dict(dict(tensors), strict=True, assign=True)
+    return model.eval()
+
+
+def open_network(
+    path: Path, config: ModelConfig, *, device: str | torch.device = "cpu", fp8: bool = False
+) -> tuple[Transformer, Iterator[tuple[str, Tensor]]]:
+    """Return a network on the meta device and, read one by one as they are asked for, the tensors that it takes.
 
     Raises: WeightsMissing naming the first tensor that is absent, unknown, of another shape or dtype, or not finite.
     """
     shards = read_shards(path)
     model = empty_network(shards, config)
+    cast_block_linears(model, torch.bfloat16)
     matrices = {
         f"{name}.weight" for name, module in model.named_modules() if isinstance(module, GroupedLinear)
     }
-    tensors: dict[str, Tensor] = {}
-    for name, tensor in read_tensors(shards, device=device):
+    if fp8:
+        quantize_blocks(model)
+    return model, _as_taken(read_tensors(shards, device=device), matrices, fp8=fp8)
+
+
+def _as_taken(
+    stored: Iterator[tuple[str, Tensor]], matrices: Set[str], *, fp8: bool
+) -> Iterator[tuple[str, Tensor]]:
+    """Give stored tensors the names and dtypes they have in the network; `matrices` are those not stored as FP8."""
+    for name, tensor in stored:
         if name.endswith(_SCALE_SUFFIXES):
-            tensors[_scale_of(name)] = tensor.float().reshape(-1)
-        elif tensor.dtype == FP8:
-            tensors[name] = tensor
+            yield _scale_of(name), tensor.float().reshape(-1)
+        elif name not in matrices:
+            yield name, tensor if tensor.dtype == FP8 else tensor.float()
+        elif fp8:
+            yield from zip((name, name.removesuffix("weight") + "scale"), quantize(tensor), strict=True)
         else:
-            tensors[name] = tensor.to(torch.bfloat16 if name in matrices else torch.float32)
-    model.load_state_dict(tensors, strict=True, assign=True)
-    return model.eval()
+            yield name, tensor.to(torch.bfloat16)
 
 
 def empty_network(shards: Shards, config: ModelConfig) -> Transformer:
@@ -146,48 +170,7 @@ def read_tensors(shards: Shards, *, device: str | torch.device = "cpu") -> Itera
                 yield name, tensor
 
 
-def config_from_published(
-    arch: Mapping[str, object], *, frame_receptive_field: int = 11, coords_style: CoordsStyle = "v2"
-) -> ModelConfig:
-    """Read sizes under their published names. Raises: Unsupported for features that no published model has."""
-    fixed = {"enable_attn_gating": True, "activation_type": "swiglu7", "post_norm_layers": []}
-    for name, only in fixed.items():
-        if arch.get(name, only) != only:
-            raise Unsupported(f"{name} is {arch[name]!r}; only {only!r} is supported")
-    try:
-        hidden, head_dim = _int(arch["hidden_size"]), _int(arch["head_dim"])
-        return ModelConfig(
-            num_layers=_int(arch["num_layers"]),
-            hidden=hidden,
-            head_dim=head_dim,
-            num_heads=_int(arch.get("num_heads_q", hidden // head_dim)),
-            num_kv_heads=_int(arch["num_heads_kv"] if "num_heads_kv" in arch else arch["num_query_groups"]),
-            video_channels=_int(arch["video_in_channels"]),
-            audio_channels=_int(arch["audio_in_channels"]),
-            text_channels=_int(arch["text_in_channels"]),
-            modality_layers=_ints(arch["mm_layers"]),
-            gelu7_layers=_ints(arch["gelu7_layers"]),
-            windowed_layers=_ints(arch.get("local_attn_layers") or ()),
-            frame_receptive_field=frame_receptive_field,
-            coords_style=coords_style,
-        )
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as err:
-        raise Unsupported(f"the sizes of the network are incomplete or wrong: {err}") from err
-
-
 _NONE = Entry(Path(), (), "")
-
-
-def _int(value: object) -> int:
-    if not isinstance(value, int):
-        raise TypeError(f"{value!r} is not a whole number")
-    return value
-
-
-def _ints(value: object) -> tuple[int, ...]:
-    if not isinstance(value, list | tuple):
-        raise TypeError(f"{value!r} is not a list")
-    return tuple(map(_int, value))
 
 
 def _scale_of(name: str) -> str:
@@ -269,15 +252,3 @@ def _header(file: Path) -> dict[str, Entry]:
     with safe_open(file, framework="pt") as opened:
         slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118 - safe_open is no mapping
         return {name: Entry(file, tuple(s.get_shape()), s.get_dtype()) for name, s in slices.items()}
-
-
-def _config(file: Path) -> ModelConfig | None:
-    if not file.is_file():
-        return None
-    try:
-        values = json.loads(file.read_text())
-        if not isinstance(values, dict):
-            raise ValueError("it is no JSON object")
-        return config_from_published(values) if values else None
-    except (ValueError, Unsupported) as err:
-        raise WeightsMissing(f"{file} does not describe this network: {err}") from err

@@ -4,7 +4,6 @@ Axes: b batch (always 1), c channels, t h w latent frames, height, width, a audi
 s samples. Noise comes from one generator in the published order: sound, then picture. Source: specs/model.md 3, 4.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from jaxtyping import Float
@@ -13,11 +12,9 @@ from torch import Tensor
 from happyhorse.model import superres
 from happyhorse.model.oobleck import Oobleck, resample
 from happyhorse.model.pack import Latents, pack
-from happyhorse.model.sampler import Noise, SamplerSettings, Velocity, denoise
+from happyhorse.model.sampler import Noise, OnStep, SamplerSettings, Velocity, denoise
 from happyhorse.model.transformer import Transformer
 from happyhorse.shapes import SAMPLES_PER_AUDIO_LATENT, LatentShape
-
-OnStep = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

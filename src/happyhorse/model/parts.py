@@ -1,6 +1,6 @@
 """The parts of the 15 B model on the device: each is loaded when a stage needs it, and kept or let go as planned."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -16,13 +16,15 @@ Loader = Callable[[], nn.Module]
 class Parts:
     """Loads parts by name. Those in `kept` stay on the device; the others go when their stage is over.
 
-    `planned` is what was foreseen for the clip in hand, in words, for the message when it does not hold.
+    Of the clip in hand: `planned` is what was foreseen, in words, for the message when it does not hold; pictures are to
+    be drawn in so many `strips`.
     """
 
     def __init__(self, loaders: Mapping[str, Loader], *, kept: frozenset[str] = frozenset()) -> None:
         self.loaders = dict(loaders)
         self.kept = kept
         self.planned = ""
+        self.strips = 1
         self.loaded: dict[str, nn.Module] = {}
 
     @contextmanager
@@ -46,10 +48,15 @@ class Parts:
                 self.loaded.pop(name, None)
                 _return_memory()
 
+    def drop(self, names: Iterable[str]) -> None:
+        """Let some parts go."""
+        for name in names:
+            self.loaded.pop(name, None)
+        _return_memory()
+
     def release(self) -> None:
         """Let every part go."""
-        self.loaded.clear()
-        _return_memory()
+        self.drop(list(self.loaded))
 
 
 def _return_memory() -> None:

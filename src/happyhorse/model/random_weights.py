@@ -1,34 +1,45 @@
 """Networks of random values, made on the device: for measuring speed and memory, which do not depend on the values."""
 
+from collections.abc import Iterator
+
 import torch
-from torch import nn
+from torch import Tensor
 
 from happyhorse.model.config import ModelConfig
-from happyhorse.model.fp8 import FP8, Fp8Linear, put
+from happyhorse.model.fp8 import FP8, quantize_blocks
 from happyhorse.model.rope import RotaryBands
-from happyhorse.model.transformer import GroupedLinear, Transformer, cast_block_linears
+from happyhorse.model.transformer import Transformer, cast_block_linears
+
+_BANDS = "adapter.rope.bands"
 
 
 def random_network(config: ModelConfig, *, device: torch.device, fp8: bool) -> Transformer:
     """Return a network in its published precision, or with block matrices in FP8; nothing larger is ever allocated."""
+    model, tensors = open_random(config, device=device, fp8=fp8)
+    model.load_state_dict(dict(tensors), strict=True, assign=True)
+    return model.eval()
+
+
+def open_random(
+    config: ModelConfig, *, device: torch.device, fp8: bool
+) -> tuple[Transformer, Iterator[tuple[str, Tensor]]]:
+    """Return a network on the meta device and its tensors, drawn one by one as they are asked for; see `layouts.open_network`."""
     with torch.device("meta"):
         model = Transformer(config)
     cast_block_linears(model, torch.bfloat16)
     if fp8:
-        for name, module in list(model.named_modules()):
-            if isinstance(module, GroupedLinear):
-                put(model, name, _random_fp8(module, device))
-    for parent in list(model.modules()):
-        for name, parameter in list(parent.named_parameters(recurse=False)):
-            values = torch.empty(parameter.shape, dtype=parameter.dtype, device=device)
-            values.normal_(std=parameter.shape[1] ** -0.5 if parameter.ndim > 1 else 0.0)
-            setattr(parent, name, nn.Parameter(values, requires_grad=False))
-    model.adapter.rope = RotaryBands(config.head_dim, theta=config.rope_theta).to(device)
-    return model.eval()
+        quantize_blocks(model)
+    return model, _drawn(model, device)
 
 
-def _random_fp8(linear: GroupedLinear, device: torch.device) -> Fp8Linear:
-    rows, columns = linear.weight.shape
-    values = torch.randn(rows, columns, dtype=torch.bfloat16, device=device).to(FP8)
-    scale = torch.full((rows,), columns**-0.5, device=device)
-    return Fp8Linear(values, scale, groups=linear.groups)
+def _drawn(model: Transformer, device: torch.device) -> Iterator[tuple[str, Tensor]]:
+    for name, like in model.state_dict().items():
+        if name == _BANDS:
+            yield name, RotaryBands(model.config.head_dim, theta=model.config.rope_theta).bands.to(device)
+        elif name.endswith(".scale"):
+            yield name, torch.full(like.shape, model.config.hidden**-0.5, device=device)
+        elif like.dtype == FP8:
+            yield name, torch.randn(like.shape, dtype=torch.bfloat16, device=device).to(FP8)
+        else:
+            values = torch.empty(like.shape, dtype=like.dtype, device=device)
+            yield name, values.normal_(std=like.shape[1] ** -0.5 if like.ndim > 1 else 0.0)

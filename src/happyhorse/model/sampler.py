@@ -56,9 +56,22 @@ class Step:
     """What happened in one step: the latents the network saw, their (guided) velocity, and where the solver went."""
 
     index: int
+    num_steps: int
+    sigma: float
     seen: Latents
     velocity: Latents
     after: Latents
+
+    @property
+    def clean(self) -> Latents:
+        """What the clip would be if this velocity were right to the end."""
+        video, audio = (
+            seen - self.sigma * moving for seen, moving in zip(self.seen, self.velocity, strict=True)
+        )
+        return Latents(video, audio)
+
+
+OnStep = Callable[[Step], None]
 
 
 @runtime_checkable
@@ -239,7 +252,7 @@ def denoise_steps(
         video = for_video.step(index, seen.video, moving.video.float())
         if update_audio:
             audio = for_audio.step(index, seen.audio, moving.audio.float())
-        yield Step(index, seen, moving, Latents(video, audio))
+        yield Step(index, settings.num_steps, sigmas[index], seen, moving, Latents(video, audio))
 
 
 def denoise(
@@ -251,7 +264,7 @@ def denoise(
     first_frame: Float[Tensor, "b c 1 h w"] | None = None,
     update_audio: bool = True,
     noise: Noise | None = None,
-    on_step: Callable[[int, int], None] | None = None,
+    on_step: OnStep | None = None,
 ) -> Latents:
     """Run a network from noise to clean latents.
 
@@ -260,7 +273,7 @@ def denoise(
         start: standard normal noise; with `update_audio` False its audio is a clean track that stays as it is.
         first_frame: clean latent frame 0, written in before every call and at the end.
         noise: fresh noise for "renoise", asked for the video first, then the audio; default: torch's generator.
-        on_step: called with (steps done, steps in all); raise in it to cancel.
+        on_step: called after each step; raise in it to cancel.
     """
     steps = denoise_steps(
         velocity,
@@ -275,7 +288,7 @@ def denoise(
     for step in steps:
         after = step.after
         if on_step is not None:
-            on_step(step.index + 1, settings.num_steps)
+            on_step(step)
     return Latents(with_first_frame(after.video, first_frame), after.audio)
 
 

@@ -2,10 +2,13 @@
 
 Axes: b batch, c channels, f frames, t latent frames, h w height and width (pixels or latents, as the name says).
 Convolutions are not causal, so windows overlap by one latent frame on either side and what the overlap drew is dropped.
+Where memory is short, the wide late stages draw a picture in strips. They see no farther than a few pixels, and strips overlap
+by as much, so the pictures are the same.
 Names of modules are those of the published weights. Source: specs/model.md 5.
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +21,7 @@ from torch import Tensor, nn
 
 from happyhorse.errors import WeightsMissing
 from happyhorse.model.checkpoint import description, fill, load_tensors
+from happyhorse.model.strips import in_strips
 from happyhorse.model.wan_vae import LATENTS_MEAN, LATENTS_STD
 from happyhorse.shapes import TIME_STRIDE
 
@@ -25,6 +29,8 @@ NORM_EPS = 1e-8
 SHORTCUT_NORM_EPS = 1e-6
 UNFOLD = 2
 FORMAT = "happyhorse-turbo-vae-1"
+WHOLE_STAGES = 1
+"""So many stages draw the whole picture, however many strips there are: they are small."""
 Activation = Callable[[Tensor], Tensor]
 
 
@@ -119,34 +125,40 @@ class TurboVae(nn.Module):
         """Return 4 (t - 1) + 1 pictures, all at once."""
         return torch.cat(list(self.decode_stream(latent)), dim=2)
 
-    def decode_stream(self, latent: Float[Tensor, "b c t h w"]) -> Iterator[Float[Tensor, "b 3 f h16 w16"]]:
-        """Yield the pictures of `decode` window by window."""
+    def decode_stream(
+        self, latent: Float[Tensor, "b c t h w"], *, strips: int = 1
+    ) -> Iterator[Float[Tensor, "b 3 f h16 w16"]]:
+        """Yield the pictures of `decode` window by window, each drawn in `strips` across its longer side."""
         first, step = self.config.first_window, self.config.window
         missing = max(0, first - latent.shape[2]) or -(latent.shape[2] - first) % step
         latent = torch.cat([latent, latent[:, :, -1:].expand(-1, -1, missing, -1, -1)], dim=2)
         total = latent.shape[2]
         left = TIME_STRIDE * (total - missing - 1) + 1  # pictures still to give
         for start in (0, *range(first, total, step)):
-            pictures = self._window(latent, start)
+            pictures = self._window(latent, start, strips)
             yield pictures[:, :, :left]
             left -= pictures.shape[2]
             if left <= 0:
                 return
 
-    def _window(self, latent: Float[Tensor, "b c t h w"], start: int) -> Float[Tensor, "b 3 f h16 w16"]:
+    def _window(
+        self, latent: Float[Tensor, "b c t h w"], start: int, strips: int
+    ) -> Float[Tensor, "b 3 f h16 w16"]:
         """Draw one window with the neighbours it needs, and drop what was drawn for these."""
         size = self.config.window if start else self.config.first_window
         end = min(latent.shape[2], start + size + 1)
-        pictures = self.draw(latent[:, :, max(0, start - 1) : end], is_first=start == 0)
+        pictures = self.draw(latent[:, :, max(0, start - 1) : end], is_first=start == 0, strips=strips)
         before = TIME_STRIDE if start else 0
         after = TIME_STRIDE if end > start + size else 0
         return pictures[:, :, before : pictures.shape[2] - after]
 
-    def draw(self, latent: Float[Tensor, "b c t h w"], *, is_first: bool) -> Float[Tensor, "b 3 f h16 w16"]:
+    def draw(
+        self, latent: Float[Tensor, "b c t h w"], *, is_first: bool, strips: int = 1
+    ) -> Float[Tensor, "b 3 f h16 w16"]:
         """Draw a run of latent frames: 4 pictures each; with `is_first` the first latent frame gives only one."""
         dtype = self.decoder.conv_in.conv.weight.dtype
         restored = latent.float() * self.std + self.mean
-        return self.decoder(restored.to(dtype), is_first=is_first)
+        return self.decoder(restored.to(dtype), is_first=is_first, strips=strips)
 
 
 class Decoder(nn.Module):
@@ -165,9 +177,31 @@ class Decoder(nn.Module):
         )
         self.conv_out = Conv3d(config.widths[-1], 3 * UNFOLD**2)
 
-    def forward(self, x: Float[Tensor, "b c t h w"], *, is_first: bool) -> Float[Tensor, "b 3 f h16 w16"]:
+    def forward(
+        self, x: Float[Tensor, "b c t h w"], *, is_first: bool, strips: int
+    ) -> Float[Tensor, "b 3 f h16 w16"]:
         x = self.mid_block(self.conv_in(x))
-        for stage in self.up_blocks:
+        for stage in self.up_blocks[:WHOLE_STAGES]:
+            x = stage(x, is_first=is_first)
+        if strips == 1:
+            return self._finish(x, is_first=is_first)
+        return in_strips(
+            lambda strip: self._finish(strip, is_first=is_first), x, count=strips, reach=self._reach()
+        )
+
+    def _reach(self) -> int:
+        """Pixels around a strip that the stages which draw it see: one for each convolution, at its size."""
+        seen = 1
+        for stage in reversed(self.up_blocks[WHOLE_STAGES:]):
+            seen += 2 * len(stage.resnets)
+            if len(stage.upsamplers):
+                seen = math.ceil((seen + 1) / 2)
+            seen += 2 if stage.conv_in is not None else 0
+        return seen
+
+    def _finish(self, x: Float[Tensor, "b c f h w"], *, is_first: bool) -> Float[Tensor, "b 3 f2 h2 w2"]:
+        """The stages that are left, and the pictures."""
+        for stage in self.up_blocks[WHOLE_STAGES:]:
             x = stage(x, is_first=is_first)
         x = self.conv_out(F.silu(_norm(x, NORM_EPS)))
         return rearrange(x, "b (c dx dy) f h w -> b c f (h dy) (w dx)", dx=UNFOLD, dy=UNFOLD)

@@ -1,4 +1,4 @@
-"""nano's video codec: pixels <-> latents of 64 channels on a 4x16x16 grid.
+"""nano's video codec: pixels <-> latents of 96 channels on a 4x16x16 grid.
 
 Axes: b batch, c channels, f frames, t latent frames, h w height and width (pixels or latents, as the name says).
 
@@ -7,7 +7,8 @@ whitened, plus what a small network adds of the things a projection cannot tell:
 are ordered from coarse to fine, which suits diffusion. The first frame fills its group of four alone, so a single picture is
 a clip of one latent. The decoder undoes the projection, then a network sharpens that picture and draws it at twice the size.
 A latent is read from its own four frames alone, and drawn with a look at the one before and the one after: how things move
-within 160 ms shows in where they were and will be. So both directions are streams.
+within 160 ms shows in where they were and will be. What of that is linear in the three latents is a matrix, fitted in closed
+form; the rest is the network's. So both directions are streams.
 """
 
 import json
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 from happyhorse.model.checkpoint import Storage, description, fill, load_tensors, save_tensors
 from happyhorse.shapes import SPACE_STRIDE, TIME_STRIDE
 
-FORMAT = "happyhorse-video-vae-2"
+FORMAT = "happyhorse-video-vae-3"
 BLOCK_VALUES = TIME_STRIDE * SPACE_STRIDE * SPACE_STRIDE * 3
 DETAIL_SIZE = 0.05
 """What the decoder adds is about this large, so that its weights and steps can have the usual size."""
@@ -53,11 +54,12 @@ class VideoVaeConfig:
 
 
 class VideoVae(nn.Module):
-    """Encoder and decoder; the principal components are buffers, `fit` sets them."""
+    """Encoder and decoder; the principal components and the matrix of motion are buffers, `fit` and `fit_motion` set them."""
 
     mean: Tensor
     basis: Tensor
     scale: Tensor
+    motion: Tensor
 
     def __init__(self, config: VideoVaeConfig) -> None:
         super().__init__()
@@ -65,6 +67,7 @@ class VideoVae(nn.Module):
         self.register_buffer("mean", torch.zeros(BLOCK_VALUES))
         self.register_buffer("basis", torch.zeros(BLOCK_VALUES, config.latent_channels))
         self.register_buffer("scale", torch.ones(config.latent_channels))
+        self.register_buffer("motion", torch.zeros(SEEN * config.latent_channels, BLOCK_VALUES))
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
 
@@ -74,6 +77,11 @@ class VideoVae(nn.Module):
         self.mean.copy_(mean)
         self.basis.copy_(basis)
         self.scale.copy_(scale)
+
+    @torch.no_grad()
+    def fit_motion(self, motion: Float[Tensor, "c3 p"]) -> None:
+        """Set what a block moves, linear in the latents before, of and after it."""
+        self.motion.copy_(motion)
 
     def encode(self, pixels: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b c t h16 w16"]:
         """Return latents of about unit size of pixels in [-1, 1]; f is 4 k + 1 (the last frame repeats to fill a group)."""
@@ -113,18 +121,19 @@ class VideoVae(nn.Module):
     def draw(self, latent: Float[Tensor, "b c t2 h w"]) -> Float[Tensor, "b 3 f h32 w32"]:
         """Draw the four frames of every latent but the first and the last, which are there to be looked at."""
         b, t = len(latent), latent.shape[2] - 2
-        base = rearrange(self.project(latent), "b c (t k) h w -> b t (k c) h w", k=TIME_STRIDE)
-        rows = rearrange(latent, "b c t h w -> b t c h w")
-        seen, told = (torch.cat([x[:, :-2], x[:, 1:-1], x[:, 2:]], dim=2).flatten(0, 1) for x in (base, rows))
-        detail = self.decoder(seen, told)
-        plain = F.interpolate(base[:, 1:-1].flatten(0, 1), scale_factor=UPSCALE, mode="bilinear")
+        base = by_latent(self.project(latent))
+        told = with_neighbours(rearrange(latent, "b c t h w -> b t c h w"))
+        detail = self.decoder(with_neighbours(base).flatten(0, 1), told.flatten(0, 1))
+        moved = from_blocks(rearrange(told, "b t c h w -> b t h w c") @ self.motion)
+        plain = (base[:, 1:-1] + by_latent(moved)).flatten(0, 1)
+        plain = F.interpolate(plain, scale_factor=UPSCALE, mode="bilinear")
         frames = plain + DETAIL_SIZE * detail.float()
         return rearrange(frames, "(b t) (k c) h w -> b c (t k) h w", b=b, t=t, k=TIME_STRIDE)
 
     def save(self, path: Path, *, storage: Storage = "as_is") -> None:
-        """Write the projection in float32, the encoder in half precision, the decoder too or as `storage` says; replaces at once."""
+        """Write the projection in float32, the rest in half precision, the decoder as `storage` says; replaces at once."""
         tensors = {
-            name: value.half() if name.startswith(("encoder.", "decoder.")) else value
+            name: value.half() if name.startswith(("encoder.", "decoder.", "motion")) else value
             for name, value in self.state_dict().items()
         }
         metadata = {"format": FORMAT, "config": json.dumps(asdict(self.config))}
@@ -230,6 +239,16 @@ def as_groups(pixels: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b 3 f4 h w"]
     first, last = pixels[:, :, :1], pixels[:, :, -1:]
     parts = [first.expand(-1, -1, TIME_STRIDE - 1, -1, -1), pixels, last.expand(-1, -1, missing, -1, -1)]
     return torch.cat(parts, dim=2)
+
+
+def by_latent(frames: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b t k h w"]:
+    """Put the four frames of each latent side by side as channels."""
+    return rearrange(frames, "b c (t k) h w -> b t (k c) h w", k=TIME_STRIDE)
+
+
+def with_neighbours(rows: Float[Tensor, "b t2 c h w"]) -> Float[Tensor, "b t c3 h w"]:
+    """Join each latent but the first and the last with the one before and the one after."""
+    return torch.cat([rows[:, :-2], rows[:, 1:-1], rows[:, 2:]], dim=2)
 
 
 def to_blocks(groups: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b t h16 w16 p"]:

@@ -19,6 +19,7 @@ from happyhorse.model.audio_vae import AudioVae
 from happyhorse.model.complete import complete
 from happyhorse.model.pack import Latents, Phonemes
 from happyhorse.model.phonemes import phonemes_of
+from happyhorse.model.pixels import from_bytes
 from happyhorse.model.text import TextEncoder
 from happyhorse.model.video_vae import VideoVae, as_groups
 from happyhorse.shapes import FPS, SPACE_STRIDE, TIME_STRIDE, AudioShape, VideoShape
@@ -139,9 +140,8 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
             else (painter.draw(first + i) for i in range(num_frames))
         )
         frames = np.stack(list(drawn))
-        pixels = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            video = video_vae.encode(pixels)[0]
+            video = video_vae.encode(from_bytes(frames))[0]
         latent_times = range(first, first + num_frames, TIME_STRIDE)
         boxes = [(0, 0, 0, 0) if is_photo else painter.face_box(i) for i in latent_times]
         weight = torch.stack([face_weight(box, height, width) for box in boxes])

@@ -1,4 +1,4 @@
-"""Train nano's video codec: fit the projection on the world's blocks, then train encoder and decoder around it.
+"""Train nano's video codec: fit projection and motion on the world's blocks, then train encoder and decoder around them.
 
 Pictures are cut into squares, half of them around a face: a codec looks at one place at a time, and faces are what counts.
 
@@ -13,13 +13,15 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim import AdamW
 
+from happyhorse.model.pixels import from_bytes
 from happyhorse.model.video_vae import BLOCK_VALUES, SEEN, UPSCALE, VideoVae, VideoVaeConfig, to_blocks
-from happyhorse.shapes import TIME_STRIDE
+from happyhorse.shapes import SPACE_STRIDE, TIME_STRIDE
 from happyhorse.training.draw import DrawnPool
 from happyhorse.training.state import load_state, save_state
 from happyhorse.world.draw import ScenePainter
@@ -39,7 +41,9 @@ MIDDLE = slice(TIME_STRIDE, 2 * TIME_STRIDE)
 ALONE_SHARE = 0.1
 """How often the middle stands for a neighbour, as at the ends of a clip."""
 SIZE_WEIGHT = 0.02
-FIT_SAMPLES = 1200
+MOTION_WEIGHT = 1.0
+FIT_SAMPLES, FIT_MOTION_SAMPLES = 1200, 800
+FIT_NOISE, RIDGE = 0.15, 1e-3
 FIT_SEED = 50_000_000
 LEARNING_RATE = 8e-4
 WARMUP_STEPS = 100
@@ -108,11 +112,6 @@ def make_squares(seeds: range) -> Iterator[Pictures]:
         yield cut(pictures, rng, around_face=False)
 
 
-def as_pixels(frames: NDArray[np.uint8]) -> Float[Tensor, "b 3 f h w"]:
-    """Turn (b, f, h, w, 3) bytes into values in [-1, 1]."""
-    return torch.from_numpy(frames).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
-
-
 def shrink(pixels: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b 3 f h2 w2"]:
     """Average down to the encoder's size."""
     return F.avg_pool3d(pixels, (1, UPSCALE, UPSCALE))
@@ -123,7 +122,7 @@ def fit_projection(vae: VideoVae) -> None:
     total, count = torch.zeros(BLOCK_VALUES), 0
     moment = torch.zeros(BLOCK_VALUES, BLOCK_VALUES)
     for i in range(FIT_SAMPLES):
-        blocks = to_blocks(shrink(as_pixels(make_pictures(FIT_SEED + i).frames[None]))).flatten(0, -2)
+        blocks = to_blocks(shrink(from_bytes(make_pictures(FIT_SEED + i).frames))).flatten(0, -2)
         total += blocks.sum(0)
         moment += blocks.T @ blocks
         count += len(blocks)
@@ -132,6 +131,32 @@ def fit_projection(vae: VideoVae) -> None:
     channels = vae.config.latent_channels
     order = torch.arange(BLOCK_VALUES - 1, BLOCK_VALUES - 1 - channels, -1)
     vae.fit(mean, components[:, order].float(), variance[order].sqrt().float())
+
+
+@torch.inference_mode()
+def fit_motion(vae: VideoVae) -> None:
+    """Set the matrix of motion: what decoder and projection leave of a block, by least squares from three latents.
+
+    The latents carry a little noise, so that the matrix does not lean on what a transformer cannot say.
+    """
+    generator = torch.Generator().manual_seed(0)
+    size = len(vae.motion)
+    moment = torch.zeros(size, size, dtype=torch.float64)
+    cross = torch.zeros(size, BLOCK_VALUES, dtype=torch.float64)
+    for i in range(FIT_MOTION_SAMPLES):
+        sample = make_pictures(FIT_SEED + FIT_SAMPLES + i)
+        pixels = from_bytes(sample.frames)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            latent = vae.read(shrink(pixels)).float()
+            latent = latent + FIT_NOISE * torch.randn(latent.shape, generator=generator)
+            left = pixels[:, :, MIDDLE] - vae.draw(latent)
+        weights = face_weights([sample.face], *left.shape[-2:])[0]
+        counts = F.avg_pool2d(weights, UPSCALE * SPACE_STRIDE).flatten()[:, None].double()
+        told = rearrange(latent, "1 c t h w -> (h w) (t c)").double()
+        moment += (told * counts).T @ told
+        cross += (told * counts).T @ to_blocks(shrink(left)).flatten(0, -2).double()
+    moment += RIDGE * moment.diagonal().mean() * torch.eye(size, dtype=torch.float64)
+    vae.fit_motion(vae.motion + torch.linalg.solve(moment, cross).float())
 
 
 def face_weights(boxes: list[Box], height: int, width: int) -> Float[Tensor, "b 1 1 h w"]:
@@ -151,8 +176,9 @@ def _edges(pixels: Float[Tensor, "b 3 f h w"]) -> tuple[Tensor, Tensor]:
 def drawing_loss(
     drawn: Float[Tensor, "b 3 f h w"], true: Float[Tensor, "b 3 f h w"], weights: Tensor
 ) -> Tensor:
-    """Mean absolute error of values and of edges, heavier on the face."""
-    loss = ((drawn - true).abs() * weights).mean()
+    """Mean absolute error of values, of changes from frame to frame, and of edges; the first two heavier on the face."""
+    wrong = drawn - true
+    loss = (wrong.abs() * weights).mean() + MOTION_WEIGHT * (wrong.diff(dim=2).abs() * weights).mean()
     for mine, theirs in zip(_edges(drawn), _edges(true), strict=True):
         loss = loss + EDGE_WEIGHT * (mine - theirs).abs().mean()
     return loss
@@ -170,7 +196,7 @@ def train_step(
 
     The latents carry noise of random strength, as those of a transformer do, so the decoder learns to smooth them.
     """
-    pixels = as_pixels(np.stack([sample.frames for sample in batch]))
+    pixels = torch.cat([from_bytes(sample.frames) for sample in batch])
     true = pixels[:, :, MIDDLE]
     with torch.autocast("cpu", dtype=torch.bfloat16):
         latent = vae.read(shrink(pixels))
@@ -213,6 +239,8 @@ def run(
         fit_projection(vae)
         out.mkdir(parents=True, exist_ok=True)
         vae.save(checkpoint)
+    if not vae.motion.any():
+        fit_motion(vae)
     vae.encoder.requires_grad_(requires_grad=not decoder_only)
     trained = [parameter for parameter in vae.parameters() if parameter.requires_grad]
     optimizer = AdamW(trained, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=1e-3)

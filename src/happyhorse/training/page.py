@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 import skia
 import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
 from happyhorse.model.pack import Latents, Phonemes, pack
+from happyhorse.model.pixels import to_bytes
 from happyhorse.model.sampler import Velocity, denoise, video_noise
 from happyhorse.model.video_vae import VideoVae
 from happyhorse.training.clips import Clip, make_clips
@@ -125,7 +127,7 @@ def draw_samples(trainer: Trainer, clips: list[Clip]) -> NDArray[np.uint8]:
     for number, clip in enumerate(clips):
         true = torch.from_numpy(clip.video).float()[None]
         made = _generate(trainer, clip, torch.Generator().manual_seed(number)).video
-        rows += [_strip(vae.decode(latent)[0]) for latent in (true, made)]
+        rows += [_strip(vae.decode(latent)) for latent in (true, made)]
     return np.concatenate(rows)
 
 
@@ -150,10 +152,9 @@ def _generate(trainer: Trainer, clip: Clip, generator: torch.Generator) -> Laten
     )
 
 
-def _strip(frames: Tensor) -> NDArray[np.uint8]:
-    chosen = frames[:, torch.linspace(0, frames.shape[1] - 1, FRAMES_SHOWN).long()]
-    pixels = ((chosen.clamp(-1, 1) + 1) * 127.5).round().byte()
-    return pixels.permute(2, 1, 3, 0).flatten(1, 2).numpy()
+def _strip(frames: Float[Tensor, "1 3 f h w"]) -> NDArray[np.uint8]:
+    chosen = frames[:, :, torch.linspace(0, frames.shape[2] - 1, FRAMES_SHOWN).long()]
+    return np.concatenate(list(to_bytes(chosen)), axis=1)
 
 
 def as_png(picture: NDArray[np.uint8]) -> bytes:

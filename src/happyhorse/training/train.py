@@ -44,7 +44,7 @@ KINDS: dict[str, Kind] = {
 }
 BATCH = {"picture": 48, "voice": 12, "short": 6, "long": 3}
 CAPACITY = {"picture": 24_000, "voice": 3000, "short": 1500, "long": 500}
-PASSES = {"picture": 4.0, "voice": 5.0, "short": 5.0, "long": 6.0}
+PASSES = {"picture": 6.0, "voice": 6.0, "short": 7.0, "long": 8.0}
 """How often a drawn sample is used, each time at a new noise level: drawing is cheap, but not free."""
 
 
@@ -62,7 +62,9 @@ STAGES = (
     Stage(0.82, {"picture": 0.18, "voice": 0.20, "short": 0.62}),
     Stage(1.00, {"picture": 0.06, "voice": 0.10, "short": 0.36, "long": 0.48}),
 )
-DROP_TEXT, FIRST_FRAME, CLEAN_AUDIO = 0.1, 0.35, 0.08
+DROP_TEXT, FIRST_FRAME, CLEAN_AUDIO = 0.1, 0.4, 0.08
+DROP_TEXT_OF_GIVEN = 0.4
+"""A first frame says more than most prompts beside it do; with a whole prompt at hand it would not be looked at."""
 PEAK_RATE, MUON_RATE = 1.2e-3, 3e-3
 WARMUP_STEPS = 200
 EMA_DECAY = 0.9985
@@ -158,11 +160,12 @@ def add_noise(batch: Batch, null_text: Float[Tensor, "m ct"], generator: torch.G
     sigma = noise_levels(b, generator)
     video_mask = torch.ones(b, 1, frames, 1, 1)
     audio_mask = torch.ones(b, 1, 1)
-    if frames > 1:
+    drop = torch.full((b,), DROP_TEXT)
+    if frames > 1 and clean.video.numel():
         given = batch.is_photo | (torch.rand(b, generator=generator) < FIRST_FRAME)
         video_mask[given, :, 0] = 0
-        if clean.video.numel():
-            audio_mask[torch.rand(b, generator=generator) < CLEAN_AUDIO] = 0
+        drop[given] = DROP_TEXT_OF_GIVEN
+        audio_mask[torch.rand(b, generator=generator) < CLEAN_AUDIO] = 0
     video_sigma = sigma.view(b, 1, 1, 1, 1) * video_mask
     audio_sigma = sigma.view(b, 1, 1) * audio_mask
     seen = Latents(
@@ -170,7 +173,7 @@ def add_noise(batch: Batch, null_text: Float[Tensor, "m ct"], generator: torch.G
         clean.audio + audio_sigma * (noise.audio - clean.audio),
     )
     velocity = Latents(noise.video - clean.video, noise.audio - clean.audio)
-    dropped = (torch.rand(b, generator=generator) < DROP_TEXT).view(b, 1, 1)
+    dropped = (torch.rand(b, generator=generator) < drop).view(b, 1, 1)
     text = torch.where(dropped, null_text, batch.text)
     return Noised(
         seen,

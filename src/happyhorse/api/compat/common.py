@@ -34,6 +34,7 @@ async def queue(
     *,
     idempotency_key: str | None = None,
     webhook: Target | None = None,
+    cancel_after_s: float | None = None,
 ) -> Job:
     """Submit, with our own links taken from our own store and errors under the caller's names."""
 
@@ -46,7 +47,11 @@ async def queue(
         }
         try:
             return here.service.submitter.submit(
-                fields, caller=who.caller, idempotency_key=idempotency_key, webhook=webhook
+                fields,
+                caller=who.caller,
+                idempotency_key=idempotency_key,
+                webhook=webhook,
+                cancel_after_s=cancel_after_s,
             )
         except HappyHorseError as err:
             raise named(err, translation.names) from err

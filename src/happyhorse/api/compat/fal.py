@@ -218,7 +218,7 @@ async def _statuses(job: Job, here: Context, *, logs: bool) -> AsyncIterator[Ser
 def _status(job: Job, here: Context, *, logs: bool) -> dict[str, object]:
     lines = None
     if logs:
-        events = here.service.store.events(job.id, after=max(0, job.num_events - _MAX_LOGS))
+        events = here.service.store.events.of(job.id, after=max(0, job.num_events - _MAX_LOGS))
         lines = [from_event(event) for event in events]
     return from_status(job, position=_position(job, here), logs=lines)
 

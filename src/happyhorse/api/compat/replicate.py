@@ -65,6 +65,7 @@ _EVENTS: Mapping[str, tuple[EventName, ...]] = {
 _INPUT_NAMES: Mapping[str, str] = {"ratio": "aspect_ratio", "audio": "audio_setting"}
 _PAGE = 100
 _MAX_WAIT_S = 60
+_MIN_LIFETIME_S = 5
 _ANSWER_S = 0.3
 """The SDK stops reading half a second after the time that it was willing to wait."""
 
@@ -226,8 +227,15 @@ async def _create(
     wait_s = _wait_s(request.headers.get("prefer"))
     wanted = to_request(body.get("input", {}), model)
     target = _target(body, here.links.base(request))
-    key = request.headers.get("idempotency-key")
-    job = await queue(wanted, request, here, who, idempotency_key=key, webhook=target)
+    job = await queue(
+        wanted,
+        request,
+        here,
+        who,
+        idempotency_key=request.headers.get("idempotency-key"),
+        webhook=target,
+        cancel_after_s=_cancel_after_s(request.headers.get("cancel-after")),
+    )
     if wait_s is not None:
         job = await _waited(job, here, wait_s)
     shown = _show(job, request, here)
@@ -242,6 +250,20 @@ def _wait_s(prefer: str | None) -> float | None:
     if found is None:
         return None
     return min(max(int(found[1] or _MAX_WAIT_S), 1), _MAX_WAIT_S) - _ANSWER_S
+
+
+def _cancel_after_s(lifetime: str | None) -> float | None:
+    """Seconds that a prediction may take in all: `90`, `90s`, `5m`, `1h30m`. Raises: InvalidRequest."""
+    if lifetime is None:
+        return None
+    found = re.fullmatch(r"(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s?)?", lifetime.strip())
+    seconds = (
+        sum(int(n or 0) * unit for n, unit in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0
+    )
+    if seconds < _MIN_LIFETIME_S:
+        text = f"Cancel-After must be at least {_MIN_LIFETIME_S} s, such as 90s, 5m or 1h30m; got '{lifetime[:40]}'"
+        raise InvalidRequest(text, field="Cancel-After")
+    return seconds
 
 
 async def _waited(job: Job, here: Context, seconds: float) -> Job:

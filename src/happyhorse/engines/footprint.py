@@ -1,0 +1,101 @@
+"""How many bytes the weights and the tensors of each stage of the 15 B engine take on a GPU. Torch-free.
+
+Weights are counted from the sizes of the network, or taken from the published files; tensors, for each row or pixel, from the
+code that makes them. Tests hold both against what torch allocates.
+"""
+
+from __future__ import annotations
+
+import math
+
+from happyhorse.model.config import ModelConfig
+
+GB = 1_000_000_000
+TEXT_ENCODER_BYTES = 18_000_000_000
+WAN_VAE_BYTES = 1_410_000_000
+AUDIO_VAE_BYTES = 625_000_000
+TURBO_VAE_BYTES = 215_000_000
+CONTEXT_BYTES = 700_000_000
+"""CUDA itself, and what the allocator cannot use."""
+
+MLP_ROWS = 8192
+"""Rows that pass an MLP at a time: enough to fill a GPU, and few enough that they do not decide what fits."""
+ENCODE_BYTES_PER_PIXEL = 2_000
+"""Wan 2.2's encoder in bf16, a pixel of the first frame."""
+
+DRAW_BYTES_PER_PIXEL = 17_400
+"""TurboVAE's wide stages in bf16, a pixel of one picture: a window of nine latent frames is 36 pictures of up to 128 channels."""
+PICTURE_BYTES_PER_PIXEL = 1_000
+"""What is there beside them: their input, the pictures of this window and of the one before."""
+NARROW_BYTES_PER_PIXEL = 2_700
+"""Its first stages, which always draw the whole picture; then scaling a window's pictures to the size asked for."""
+STRIP_REACH = 9
+"""How far the wide stages see, in pixels of STRIP_PIXELS."""
+STRIP_PIXELS = 8
+MAX_STRIPS = 8
+
+
+def layer_bytes(config: ModelConfig, layer: int, *, fp8: bool) -> int:
+    """Weights of one layer: matrices bf16, or FP8 with a scale for each of their rows; norms float32."""
+    groups = 3 if layer in config.modality_layers else 1
+    width, wide = config.num_heads * config.head_dim, config.mlp_width(layer)
+    up = wide if layer in config.gelu7_layers else 2 * wide
+    shapes = ((_projected(config), config.hidden), (config.hidden, width), (up, config.hidden), (config.hidden, wide))  # fmt: skip
+    matrices = sum(rows * columns for rows, columns in shapes)
+    scales = 4 * sum(rows for rows, _ in shapes) if fp8 else 0
+    norms = 4 * (2 * config.hidden + 2 * config.head_dim)
+    return groups * (matrices * (1 if fp8 else 2) + scales + norms)
+
+
+def outer_bytes(config: ModelConfig) -> int:
+    """Weights before and after the layers, float32."""
+    channels = config.video_channels + config.audio_channels
+    adapter = config.hidden * (channels + config.text_channels + 3) + config.head_dim // 8
+    return 4 * (adapter + config.hidden * (channels + 2))
+
+
+def network_bytes(config: ModelConfig, *, fp8: bool) -> int:
+    """All weights of a network."""
+    layers = (layer_bytes(config, layer, fp8=fp8) for layer in range(config.num_layers))
+    return outer_bytes(config) + sum(layers)
+
+
+def slots_bytes(config: ModelConfig, *, fp8: bool) -> int:
+    """Two places for the largest layer, from which streamed layers run."""
+    return 2 * max(layer_bytes(config, layer, fp8=fp8) for layer in range(config.num_layers))
+
+
+def activation_bytes(config: ModelConfig, rows: int, *, ranks: int = 1, mlp_rows: int = MLP_ROWS) -> int:
+    """The most that one forward over `rows` rows of the sequence holds beside weights, on each of `ranks` GPUs.
+
+    Everywhere: residuals in float32 (the first; the layer's; in the MLP the one after attention), the rotary table. In
+    attention: the projection in bf16, and while queries are normalised and turned three copies of them in float32; with
+    several ranks, what is sent and received too. In the MLP: what slices have given in bf16; of the slice at hand the
+    widened rows in bf16 and float32, and of their gated half two float32 steps beside its result.
+    """
+    share = math.ceil(rows / ranks)
+    width, wide = config.num_heads * config.head_dim, config.mlp_width(config.num_layers - 1)
+    rotary = 8 * 3 * (config.head_dim // 8)
+    exchanged = 9 * width if ranks > 1 else 0
+    attention = share * (8 * config.hidden + rotary + 2 * _projected(config) + 12 * width + exchanged)
+    count = math.ceil(share / mlp_rows)
+    given = 2 * config.hidden if count > 1 else 0
+    mlp = share * (12 * config.hidden + rotary + given) + math.ceil(share / count) * 24 * wide
+    if ranks == 1:
+        return max(attention, mlp)
+    whole = rows * (4 * config.hidden + rotary)
+    return max(whole + attention, whole + mlp, rows * 13 * config.hidden)
+
+
+def decode_bytes(size: tuple[int, int], *, strips: int = 1) -> int:
+    """TurboVAE's tensors for pictures of `size` (width, height), drawn in so many strips across the longer side."""
+    length = max(size) // STRIP_PIXELS
+    reach = STRIP_REACH * min(2, strips - 1)
+    share = min(1.0, (math.ceil(length / strips) + reach) / length)
+    per_pixel = max(NARROW_BYTES_PER_PIXEL, PICTURE_BYTES_PER_PIXEL + DRAW_BYTES_PER_PIXEL * share)
+    return math.ceil(per_pixel * size[0] * size[1])
+
+
+def _projected(config: ModelConfig) -> int:
+    """Width of queries, keys, values and gates together."""
+    return (config.num_heads + 2 * config.num_kv_heads) * config.head_dim + config.num_heads

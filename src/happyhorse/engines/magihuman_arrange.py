@@ -1,0 +1,192 @@
+"""Puts the parts of the 15 B engine where the memory plan of a clip has them, and loads them from where `weights` put them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from happyhorse.engines.footprint import GB, MLP_ROWS, TEXT_ENCODER_BYTES, network_bytes
+from happyhorse.engines.magihuman import AUDIO_VAE, TEXT_ENCODER, TURBO_VAE, WAN_VAE
+from happyhorse.engines.memory import Arrangement, MemoryPlan, plan_memory
+from happyhorse.engines.plan import Plan
+from happyhorse.errors import OutOfMemory, WeightsMissing
+from happyhorse.hub.parts import Part
+from happyhorse.hub.store import WeightStore
+from happyhorse.model.convert import TURBO_VAE_FILE
+from happyhorse.model.follow import lead
+from happyhorse.model.layouts import load_network, open_network
+from happyhorse.model.oobleck import Oobleck
+from happyhorse.model.parallel import Ranks
+from happyhorse.model.parts import Loader, Parts
+from happyhorse.model.release import NETWORKS
+from happyhorse.model.slices import slice_mlps
+from happyhorse.model.stream import Slots, load_on_host, stream_blocks
+from happyhorse.model.t5gemma import PromptEncoder
+from happyhorse.model.transformer import Transformer
+from happyhorse.model.turbo_vae import TurboVae
+from happyhorse.model.wan_vae import WanVae
+
+HOST_SHARE = 0.8
+"""Of the host's free memory, what may be locked for weights."""
+_log = logging.getLogger("happyhorse.magihuman")
+
+
+class Arranger:
+    """Chooses an arrangement for each clip by what is free on the GPU; parts stay loaded while the arrangement stays."""
+
+    def __init__(
+        self, store: WeightStore, parts: dict[str, Part], device: torch.device, ranks: Ranks | None = None
+    ) -> None:
+        self.store, self.parts, self.device, self.ranks = store, parts, device, ranks
+        self.found: MemoryPlan | None = None
+        self.arranged = Parts({})
+
+    def __call__(self, plan: Plan, *, failed: str | None = None) -> Parts:
+        """Arrange the parts; when the present arrangement `failed` for lack of memory, in a leaner one.
+
+        Raises: WeightsMissing for parts that only some clips need; OutOfMemory with figures when no arrangement fits beside
+        what other processes hold, and after a failure that other processes took part in: they are still inside of it.
+        """
+        needed = [plan.refine.network] if plan.refine else []
+        needed += [WAN_VAE] if plan.image else []
+        check_present(plan.engine, self.store, [self.parts[name] for name in needed])
+        unused_bytes, total_bytes = torch.cuda.mem_get_info(self.device)
+        free_bytes = unused_bytes + torch.cuda.memory_reserved(self.device)
+        found, before = self._choose(plan, free_bytes, total_bytes, failed), self.found
+        if before is None or found.arrangement != before.arrangement:
+            self.arranged.release()
+            self.arranged = Parts(self._loaders(found.arrangement), kept=self._kept(found.arrangement))
+        elif found.arrangement.kept:
+            self._make_room(plan, found, free_bytes)
+        self.found = found
+        self.arranged.planned, self.arranged.strips = found.figures(free_bytes), found.strips
+        _log.info("%s", self.arranged.planned)
+        return self.arranged
+
+    def _choose(self, plan: Plan, free_bytes: int, total_bytes: int, failed: str | None) -> MemoryPlan:
+        ranks = self.ranks.count if self.ranks else 1
+        if failed is None:
+            return plan_memory(plan, free_bytes, total_bytes=total_bytes, ranks=ranks)
+        if self.ranks is not None and self.ranks.is_calling:
+            raise OutOfMemory(failed)
+        try:
+            return plan_memory(plan, free_bytes, ranks=ranks, failed=self.found)
+        except OutOfMemory as err:
+            raise OutOfMemory(f"{failed}; {err.message}") from err
+
+    def _kept(self, chosen: Arrangement) -> frozenset[str]:
+        """What stays loaded from clip to clip; a text encoder on the CPU where the host has room for it and for more."""
+        networks = self.parts.keys() & NETWORKS.keys()
+        kept = frozenset(self.parts) if chosen.kept else frozenset(networks if chosen.streamed else ())
+        if not chosen.encoder_on_cpu:
+            return kept
+        has_room = host_free_bytes() > 2 * TEXT_ENCODER_BYTES
+        return kept | {TEXT_ENCODER} if has_room else kept - {TEXT_ENCODER}
+
+    def _make_room(self, plan: Plan, found: MemoryPlan, free_bytes: int) -> None:
+        """Let networks go that earlier clips have left and this one does not use, when they are in its way."""
+        used = {plan.refine.network if plan.refine else "", "distill", "base"}
+        others = [name for name in self.arranged.loaded if name in NETWORKS and name not in used]
+        each_bytes = network_bytes(NETWORKS["base"].config, fp8=found.arrangement.fp8)
+        if found.peak_bytes + len(others) * each_bytes > free_bytes:
+            self.arranged.drop(others)
+
+    def _loaders(self, chosen: Arrangement) -> dict[str, Loader]:
+        root, device = self.store.root, self.device
+        folders = {name: self.store.folder(part) for name, part in self.parts.items()}
+        encoder_device = torch.device("cpu") if chosen.encoder_on_cpu else device
+        found: dict[str, Callable[[], nn.Module]] = {
+            TEXT_ENCODER: partial(PromptEncoder.load, folders[TEXT_ENCODER], device=encoder_device),
+            WAN_VAE: lambda: WanVae.load(_only(folders[WAN_VAE]), dtype=torch.bfloat16).to(device),
+            AUDIO_VAE: lambda: Oobleck.load(_only(folders[AUDIO_VAE])).to(device),
+            TURBO_VAE: lambda: TurboVae.load(root / TURBO_VAE_FILE, dtype=torch.bfloat16).to(device),
+        }
+        loader = NetworkLoader(root, device, chosen, sharers=self.ranks.count if self.ranks else 1)
+        for name in self.parts.keys() & NETWORKS.keys():
+            found[name] = partial(self._network, name, loader)
+        return found
+
+    def _network(self, name: str, loader: NetworkLoader) -> Transformer:
+        model = loader(name)
+        if self.ranks is None:
+            return model
+        return lead(model, self.ranks, network=name, arrangement=loader.arrangement.name)
+
+
+class NetworkLoader:
+    """Loads networks as one arrangement has them, from a conversion beside the download where there is one.
+
+    Streamed networks share their slots. `sharers` processes load on this machine.
+    """
+
+    def __init__(
+        self, root: Path, device: torch.device, arrangement: Arrangement, *, sharers: int = 1
+    ) -> None:
+        self.root, self.device, self.arrangement, self.sharers = root, device, arrangement, sharers
+        self.slots: Slots | None = None
+
+    def __call__(self, name: str) -> Transformer:
+        """Raises: WeightsMissing."""
+        config, fp8 = NETWORKS[name].config, self.arrangement.fp8
+        converted = self.root / (f"{name}-fp8" if fp8 else f"{name}-bf16")
+        folder = converted if converted.is_dir() else self.root / name
+        if not self.arrangement.streamed:
+            model = load_network(folder, config, device=self.device, fp8=fp8)
+            slice_mlps(model, MLP_ROWS)
+            return model
+        # What is yet to be rounded to FP8 goes to the GPU for it, matrix by matrix.
+        model, tensors = open_network(
+            folder, config, device=self.device if fp8 and folder != converted else "cpu", fp8=fp8
+        )
+        self.slots = self.slots or Slots.of(model, self.device)
+        load_on_host(
+            model, tensors, device=self.device, pinned=self._fits_host(network_bytes(config, fp8=fp8))
+        )
+        slice_mlps(model, MLP_ROWS)
+        stream_blocks(model, self.slots)
+        return model
+
+    def _fits_host(self, num_bytes: int) -> bool:
+        """Whether weights can be in page-locked memory; they stay mapped from their files where not."""
+        free_bytes = host_free_bytes()
+        fits = self.device.type == "cuda" and num_bytes * self.sharers <= HOST_SHARE * free_bytes
+        if not fits:
+            _log.warning(
+                "%.0f GB of weights stay in their files, as the host has %.0f GB free; copying will be slower",
+                num_bytes / GB,
+                free_bytes / GB,
+            )
+        return fits
+
+
+def check_present(name: str, store: WeightStore, parts: Iterable[Part]) -> None:
+    """Raises: WeightsMissing naming the parts that are not here and how to get them."""
+    absent = [part for part in parts if store.status(part).state in ("absent", "incomplete")]
+    if absent:
+        names = " ".join(part.name for part in absent)
+        raise WeightsMissing(
+            f"engine {name} needs weights that are not in {store.root}; get them with: happyhorse weights pull "
+            f"magihuman {names}"
+        )
+
+
+def host_free_bytes() -> int:
+    """Memory that this machine can still give to processes; 0 where it does not say."""
+    try:
+        found = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) * 1024 if found else 0
+
+
+def _only(folder: Path) -> Path:
+    files = sorted(folder.glob("*.safetensors"))
+    if len(files) != 1:
+        raise WeightsMissing(f"{folder} has {len(files)} safetensors files; one is needed")
+    return files[0]

@@ -1,0 +1,124 @@
+"""Blocks whose weights stay in host memory: two at a time are on the device, the next one copied while this one computes.
+
+Copies have a stream of their own. Before a layer runs, its stream waits for the copies made so far, of which its own is the
+last; the copy of the layer after it waits for what has been computed so far, so for the layer whose slot it takes. After the
+last layer comes the first: the next pass finds it there. Arithmetic is the resident network's, to the last bit.
+
+Axes: b batch, n packed rows, d model width.
+"""
+
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from happyhorse.model.fp8 import put
+from happyhorse.model.transformer import Geometry, Layer, Transformer
+
+ALIGNMENT = 256
+"""Bytes: where tensors in one piece of memory begin; what kernels want for their widest loads."""
+_BLOCK = "block"
+
+
+def load_on_host(
+    model: Transformer, tensors: Iterable[tuple[str, Tensor]], *, device: torch.device, pinned: bool
+) -> Transformer:
+    """Fill a network of the meta device (`layouts.open_network`): its blocks in host memory, all else on `device`.
+
+    With `pinned` blocks go into page-locked memory, which is copied from at full speed and beside computing; without it
+    they stay as they are given: mapped from their files, where these have the right dtype.
+    """
+    page_locked = _page_locked(model.block.state_dict(prefix=f"{_BLOCK}.")) if pinned else {}
+    placed: dict[str, Tensor] = {}
+    for name, tensor in tensors:
+        if not name.startswith(f"{_BLOCK}."):
+            placed[name] = tensor.to(device)
+        else:
+            placed[name] = page_locked[name].copy_(tensor) if pinned else tensor.cpu()
+    model.load_state_dict(placed, strict=True, assign=True)
+    return model.eval()
+
+
+class Slots:
+    """Two places on the device for one layer each, and the stream that fills them. Networks that take turns share them."""
+
+    def __init__(self, slot_bytes: int, device: torch.device) -> None:
+        self.streams: Any = torch.get_device_module(device)
+        self.copying = self.streams.Stream()
+        # Born on the stream that writes them: memory that is let go waits there for a copy under way.
+        with torch.inference_mode(mode=False), self.streams.stream(self.copying):
+            self.memory = [torch.empty(slot_bytes, dtype=torch.uint8, device=device) for _ in range(2)]
+        self.left: tuple[weakref.ref[nn.Module], int] | None = None
+        """Whose first layer the last pass has left, and in which of the two."""
+
+    @classmethod
+    def of(cls, model: Transformer, device: torch.device) -> "Slots":
+        """Return slots for the largest layer of a network, which may be on the meta device."""
+        return cls(max(_packed_bytes(layer.state_dict()) for layer in model.block.layers), device)
+
+
+def stream_blocks(model: Transformer, slots: Slots) -> None:
+    """Let the blocks of a network, in host memory, run from slots."""
+    put(model, _BLOCK, StreamedBlock(list(model.block.layers), slots))
+
+
+class StreamedBlock(nn.Module):
+    """Stands for `transformer.Block`. The layers, whose weights are in host memory, are not part of its state."""
+
+    def __init__(self, layers: Sequence[Layer], slots: Slots) -> None:
+        super().__init__()
+        self._layers, self._slots = tuple(layers), slots
+        self._weights = [layer.state_dict() for layer in layers]
+        self._in_slots = [[_views(weights, slot) for slot in slots.memory] for weights in self._weights]
+
+    def forward(self, rows: Float[Tensor, "b n d"], geometry: Geometry) -> Float[Tensor, "b n d"]:
+        slot = self._begin()
+        for index, layer in enumerate(self._layers):
+            self._slots.streams.current_stream().wait_stream(self._slots.copying)
+            self._copy((index + 1) % len(self._layers), 1 - slot)
+            rows = functional_call(layer, self._in_slots[index][slot], (rows, geometry))
+            slot = 1 - slot
+        self._slots.left = weakref.ref(self), slot
+        return rows
+
+    def _begin(self) -> int:
+        """Return the slot with the first layer, or the one that is being filled with it."""
+        left, self._slots.left = self._slots.left, None  # a pass that fails leaves nothing to rely on
+        if left is not None and left[0]() is self:
+            return left[1]
+        self._copy(0, 0)
+        return 0
+
+    def _copy(self, index: int, slot: int) -> None:
+        """Bring a layer into a slot once all that was asked for until now is computed."""
+        self._slots.copying.wait_stream(self._slots.streams.current_stream())
+        with self._slots.streams.stream(self._slots.copying):
+            for name, view in self._in_slots[index][slot].items():
+                view.copy_(self._weights[index][name], non_blocking=True)
+
+
+def _page_locked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return page-locked memory for tensors like these, in one piece: each piece is rounded up to a power of two."""
+    memory = torch.empty(_packed_bytes(tensors), dtype=torch.uint8, pin_memory=True, device="cpu")
+    return _views(tensors, memory)
+
+
+def _packed_bytes(tensors: Mapping[str, Tensor]) -> int:
+    return sum(map(_aligned_bytes, tensors.values()))
+
+
+def _aligned_bytes(tensor: Tensor) -> int:
+    return -(-tensor.nbytes // ALIGNMENT) * ALIGNMENT
+
+
+def _views(like: Mapping[str, Tensor], memory: Tensor) -> dict[str, Tensor]:
+    """Cut a piece of memory into tensors of these shapes and dtypes."""
+    found, start = {}, 0
+    for name, tensor in like.items():
+        found[name] = memory[start : start + tensor.nbytes].view(tensor.dtype).view(tensor.shape)
+        start += _aligned_bytes(tensor)
+    return found
