@@ -95,7 +95,10 @@ def test_ctrl_c_cancels_the_job_there(run, server, monkeypatch):
         until(lambda: client.get(job.id).status == "canceled")
 
 
-def test_submit_prints_the_id_that_status_takes(run):
-    code, out, _ = run("submit", PROMPT, *SMALL, "--no-audio")
+def test_submit_prints_the_id_that_status_takes(run, server):
+    code, out, _ = run("submit", PROMPT, *SMALL, "--no-audio", "--negative-prompt", "rain")
     assert code == 0
     assert out.strip() in run("status", out.strip())[1]
+    with Client(server) as client:
+        asked = client.get(out.strip()).facts["request"]
+    assert (asked["no_audio"], asked["negative_prompt"], asked["duration"]) == (True, "rain", 3)

@@ -212,6 +212,31 @@ def test_the_limits_of_a_key_are_shown(service, url):
     assert (wrong.status_code, wrong.json()["field"]) == (422, "concurrent_jobs")
 
 
+def test_the_limits_of_a_key_are_changed_from_the_next_request_on(service, url):
+    _, admin = service.keys.create("admin", scopes=["admin"])
+    key, secret = service.keys.create("ci", requests_per_minute=1, spend_limit_usd=9.5)
+    here = f"{url}/v1/keys/{key.id}"
+
+    def plan():
+        return httpx.post(f"{url}/v1/plans", json=SMALL, headers=bearer(secret)).status_code
+
+    def change(**limits):
+        return httpx.patch(here, json=limits, headers=bearer(admin))
+
+    assert [plan(), plan()] == [200, 429]
+    assert change(requests_per_minute=3).status_code == 200
+    assert [plan() for _ in range(4)] == [200, 200, 200, 429]
+    changed = change(requests_per_minute=None, daily_spend_limit_usd=0).json()
+    assert (changed["requests_per_minute"], changed["spend_limit_usd"]) == (None, 9.5)
+    assert {plan() for _ in range(5)} == {200}
+    assert httpx.post(f"{url}/v1/generations", json=SMALL, headers=bearer(secret)).status_code == 429
+    assert change().json() == changed
+    assert change(concurrent_jobs=0).json()["field"] == "concurrent_jobs"
+    assert httpx.patch(here, json={}).status_code == 401
+    assert httpx.patch(here, json={}, headers=bearer(secret)).status_code == 403
+    assert httpx.patch(f"{url}/v1/keys/key-x", json={}, headers=bearer(admin)).status_code == 404
+
+
 def test_a_result_link_needs_no_key_and_works_for_nothing_else(service, url, tmp_path):
     _, secret = service.keys.create("ci")
     made = httpx.post(f"{url}/v1/generations", json=SMALL, headers=bearer(secret)).json()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from live import PRICE, front, serving
+from live import PRICE, front, serving  # noqa: F401
 from rig import PROMPT, listening, pipeline, plainly, png, until, working
 
 from happyhorse.api.compat.replicate import job_id, prediction_id
@@ -75,7 +75,7 @@ def test_a_prediction_is_canceled_when_its_time_is_over(http, service):
 
 
 @pytest.mark.parametrize("lifetime", ["4s", "0", "", "soon", "5 m", "-5m", "1m1h", "999999999999"])
-def test_a_lifetime_that_is_none_is_refused(front, lifetime):
+def test_a_lifetime_that_is_none_is_refused(front, lifetime):  # noqa: F811
     answer = create(front, headers={"Cancel-After": lifetime})
     refused(answer, 422, f"- Cancel-After: must be at least 5 s, such as 90s, 5m or 1h30m; got '{lifetime}'")
 

@@ -25,7 +25,7 @@ def serve(folder, port, *options, host="127.0.0.1"):
         *options,
         log=folder / "log",
     )
-    until(lambda: answers(f"http://127.0.0.1:{port}") or started.process.poll() is not None)
+    until(lambda: answers(f"http://127.0.0.1:{port}") or started.process.poll() is not None, timeout_s=300)
     return started
 
 
@@ -98,6 +98,13 @@ def test_a_key_made_on_the_command_line_works_at_once(tmp_path):
     listed = run("keys", "list", "--data-dir", tmp_path).stdout
     assert secret not in listed
     assert "ci  (60 requests a minute, 2 jobs at once, 1.50 USD a day)" in listed
+    lifted = ("--lift", "requests-per-minute", "--lift", "concurrent-jobs", "--daily-spend-limit", 0)
+    changed = run("keys", "change", listed.split()[0], *lifted, "--data-dir", tmp_path)
+    assert changed.stdout == f"{listed.split()[0]}: 0.00 USD a day\n"
+    clip = httpx.post(
+        url.replace("models", "generations"), json=SMALL, headers={"Authorization": f"Bearer {secret}"}
+    )
+    assert (clip.status_code, clip.json()["code"]) == (429, "limit_exceeded")
     run("keys", "revoke", listed.split()[0], "--data-dir", tmp_path)
     assert httpx.get(url, headers={"Authorization": f"Bearer {secret}"}).status_code == 401
     started.stop()

@@ -2,6 +2,7 @@
 
 import weakref
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
@@ -21,20 +23,25 @@ from happyhorse.engines.catalog import MAGIHUMAN
 from happyhorse.engines.catalog_magihuman import BASE_SIZES
 from happyhorse.engines.footprint import GB
 from happyhorse.engines.magihuman import MagiHumanEngine
-from happyhorse.engines.magihuman_arrange import Arranger
+from happyhorse.engines.magihuman_arrange import Arranger, NetworkLoader
 from happyhorse.engines.magihuman_load import open_engine
+from happyhorse.engines.memory import ARRANGEMENTS, arrangement
 from happyhorse.engines.plan import plan
 from happyhorse.engines.rewrite import Rewriter
 from happyhorse.engines.take import Take
 from happyhorse.errors import Canceled, EngineError, MediaError, OutOfMemory, Unsupported, WeightsMissing
 from happyhorse.hub.parts import PARTS
 from happyhorse.hub.store import WeightStore
-from happyhorse.media.read import decode_audio, probe
+from happyhorse.media.read import decode_audio, decode_frame, probe
 from happyhorse.media.write import encode
+from happyhorse.model.convert import convert_network
 from happyhorse.model.follow import follow, lead
+from happyhorse.model.pack import pack
+from happyhorse.model.parts import Parts
 from happyhorse.model.pictures import first_frame
 from happyhorse.model.release import networks_of
-from happyhorse.model.transformer import Transformer
+from happyhorse.model.stream import Slots, stream_blocks
+from happyhorse.model.transformer import Transformer, cast_block_linears
 from happyhorse.model.turbo_vae import TurboVae
 from happyhorse.request import parse_request
 from happyhorse.shapes import RATIOS, SAMPLE_RATE, output_size, ratio_value
@@ -403,3 +410,93 @@ def test_parts_that_only_some_clips_need_are_asked_for_before_the_run(tmp_path, 
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1_000_000_000, 24_000_000_000))
     with pytest.raises(OutOfMemory, match=r"1\.0 GB are free of 24\.0; other processes hold the rest$"):
         arranger(decided(draft=True))
+
+
+def test_streamed_networks_and_strips_make_the_same_clip(engine, tmp_path):
+    made, slots = decided(), []
+    take = engine.denoise(made, on_progress=lambda _: None)
+    parts = engine.release.arrange(None)
+
+    def streamed(name):
+        model = parts.loaders[name]()
+        slots.append(slots[0] if slots else Slots.of(model, torch.device("cpu")))
+        stream_blocks(model, slots[0])
+        return model
+
+    lean = Parts({**parts.loaders, **{name: partial(streamed, name) for name in ("distill", "540p_sr")}})
+    lean.strips = 2
+    other = MagiHumanEngine(DISTILLED, replace(engine.release, arrange=lambda _plan, *, failed=None: lean))
+    again = other.denoise(made, on_progress=lambda _: None)
+    assert all(np.array_equal(take.latents[name], again.latents[name]) for name in take.latents)
+    engine.render(made, take, tmp_path / "a.mp4", on_progress=lambda _: None)
+    other.render(made, again, tmp_path / "b.mp4", on_progress=lambda _: None)
+    for number in (0, 74):
+        first, second = (decode_frame(tmp_path / name, number).astype(int) for name in ("a.mp4", "b.mp4"))
+        assert np.abs(first - second).mean() < 0.1
+
+
+@pytest.fixture
+def downloaded(tmp_path, monkeypatch):
+    """A folder with a tiny network where a published one would be, and what it computes."""
+    monkeypatch.setattr(magihuman_arrange, "NETWORKS", networks_of(CONFIG))
+    model = random_network(CONFIG, "distill")
+    cast_block_linears(model, torch.bfloat16)
+    (tmp_path / "distill").mkdir()
+    save_file(model.state_dict(), tmp_path / "distill" / "model.safetensors")
+    with torch.inference_mode():
+        return tmp_path, model(SEQUENCE)
+
+
+SEQUENCE = pack(
+    CONFIG, video=torch.randn(1, 48, 3, 4, 4), audio=torch.randn(1, 9, 64), text=torch.randn(1, 5, 16)
+)
+
+
+@pytest.mark.parametrize("name", [each.name for each in ARRANGEMENTS])
+def test_a_network_computes_the_same_however_it_is_arranged(downloaded, name):
+    folder, expected = downloaded
+    load = NetworkLoader(folder, torch.device("cpu"), arrangement(name))
+    with torch.inference_mode():
+        first, second = (load("distill")(SEQUENCE) for _ in range(2))
+    assert torch.equal(first.video, second.video)
+    assert torch.equal(first.video, expected.video) is not load.arrangement.fp8
+    assert float((first.video - expected.video).abs().mean()) < 0.1 * float(expected.video.std())
+    assert (load.slots is not None) is load.arrangement.streamed
+
+
+@pytest.mark.parametrize("name", ["fp8", "streamed fp8"])
+def test_a_conversion_is_used_where_there_is_one(downloaded, name):
+    folder, _ = downloaded
+    load = NetworkLoader(folder, torch.device("cpu"), arrangement(name))
+    with torch.inference_mode():
+        rounded = load("distill")(SEQUENCE)
+        convert_network(folder / "distill", folder / "distill-fp8", CONFIG, storage="fp8")
+        (folder / "distill").rename(folder / "away")
+        assert torch.equal(load("distill")(SEQUENCE).video, rounded.video)
+
+
+@pytest.mark.parametrize(
+    ("free_gb", "sharers", "locked"), [(100, 1, True), (100, 4, False), (30, 1, False), (0, 1, False)]
+)
+def test_weights_are_locked_in_memory_only_where_the_host_has_room(
+    free_gb, sharers, locked, monkeypatch, caplog
+):
+    monkeypatch.setattr(magihuman_arrange, "host_free_bytes", lambda: free_gb * GB)
+    load = NetworkLoader(Path(), torch.device("cuda"), arrangement("streamed"), sharers=sharers)
+    assert load._fits_host(31 * GB) is locked
+    assert ("31 GB of weights stay in their files" in caplog.text) is not locked
+
+
+def test_networks_of_earlier_clips_go_when_they_are_in_the_way(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free_gb * GB, 141 * GB))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
+    monkeypatch.setattr(magihuman_arrange, "check_present", lambda *_: None)
+    arranger = Arranger(WeightStore(tmp_path), {part.name: part for part in PARTS}, torch.device("cpu"))
+    free_gb = 139
+    parts = arranger(decided(resolution="1080P"))
+    assert arranger.found.arrangement.name == "resident"
+    everything = {name: torch.nn.Identity() for name in ("distill", "540p_sr", "1080p_sr", "wan_vae")}
+    parts.loaded.update(everything)
+    assert set(arranger(decided(resolution="1080P")).loaded) == set(everything)
+    free_gb = 100
+    assert set(arranger(decided(resolution="1080P")).loaded) == set(everything) - {"540p_sr"}

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from happyhorse.media.picture import fit, resize, watermark
+from happyhorse.media.picture import cut, extend, fit, resize, watermark
 
 
 def smooth(width, height):
@@ -33,6 +33,23 @@ def test_fit_always_gives_the_size_and_never_pads(width, height, to_width, to_he
     fitted = fit(white, (to_width, to_height))
     assert fitted.shape == (to_height, to_width, 3)
     assert fitted.min() >= 254
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(16, 300), st.integers(16, 300), st.integers(16, 200), st.integers(16, 200))
+def test_what_was_extended_is_what_a_cut_gives_back(width, height, to_width, to_height):
+    picture = np.random.default_rng(width).integers(0, 256, (height, width, 3), np.uint8)
+    extended = extend(picture, (to_width, to_height))
+    assert extended.shape[1] / extended.shape[0] == pytest.approx(to_width / to_height, rel=0.035)
+    back = cut(extended, (width, height))
+    assert np.abs(np.subtract(back.shape, picture.shape)).max() <= 0.02 * max(width, height) + 1
+
+
+def test_ratios_that_are_nearly_alike_lose_no_edge():
+    picture = np.zeros((128, 224, 3), np.uint8)
+    picture[:, :2] = 255
+    assert cut(picture, (1280, 720)) is picture
+    assert fit(picture, (1280, 720))[:, :6].min() > 200
 
 
 def test_fit_cuts_in_the_middle():

@@ -1,13 +1,17 @@
 """The page as people use it: type, drop, plan, make, watch, go on from a frame."""
 
 import base64
+import threading
 import time
 
+import numpy as np
 import pytest
-from rig import listening, open_service, png, submit, until, working
+from rig import Instant, listening, open_service, pipeline, plainly, png, submit, until, working
 
+from happyhorse.engines.base import Progress
 from happyhorse.jobs.keys import KeyStore
 from happyhorse.jobs.store import Filter
+from happyhorse.media.picture import small_jpeg
 from happyhorse.media.read import decode_image
 
 pytestmark = pytest.mark.slow
@@ -98,6 +102,30 @@ def test_what_is_being_made_is_shown_before_it_is_done(url, open_page):
     page.wait_for_selector("#stage img.preview")
     page.wait_for_function("document.querySelector('#stage img.preview').naturalWidth === 240")
     assert page.is_visible("#stage-progress")
+
+
+def test_a_clip_that_is_still_noise_shows_where_it_goes(service, tmp_path, open_page):
+    picture, seen = small_jpeg(np.full((90, 160, 3), 200, np.uint8), 240), threading.Event()
+
+    def during(show):
+        for step in range(1, 5):
+            show(Progress("base", step, 8, step / 10, 20.0, picture if step == 2 else None))
+        seen.wait(60)
+
+    with listening(service) as address:
+        page = open_page(address)
+        job = submit(service)
+        worker = threading.Thread(
+            target=pipeline(service, tmp_path, engine=Instant(during)).run, args=(job.id, plainly)
+        )
+        worker.start()
+        page.goto(f"{address}/#{job.id}")
+        page.reload()
+        page.wait_for_function("document.querySelector('#stage img.preview')?.naturalWidth === 160")
+        page.wait_for_selector("#stage-state >> text=Denoising 4/8, 20 s left")
+        seen.set()
+        page.wait_for_selector("#stage video")
+        worker.join(60)
 
 
 def test_a_frame_becomes_the_next_first_frame(url, open_page, service, tmp_path):

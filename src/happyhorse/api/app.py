@@ -132,7 +132,7 @@ def _allow_browsers(app: FastAPI) -> None:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=["*"],
-        allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
+        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["*"],  # each SDK sends its own; nothing here goes by cookies
         expose_headers=["Location", "Content-Range", "Accept-Ranges", "x-fal-request-id"],
     )

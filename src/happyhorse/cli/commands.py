@@ -11,6 +11,7 @@ from happyhorse.cli import checks, lab, remote, serve, weights
 from happyhorse.cli.bench_magihuman import bench_magihuman
 from happyhorse.cli.generate import generate
 from happyhorse.cli.inspect import inspect
+from happyhorse.cli.keys import keys
 from happyhorse.cli.refine import refine
 
 app = typer.Typer(
@@ -35,7 +36,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "list": remote.list_jobs,
 }
 _GROUPS = {
-    "keys": serve.keys,
+    "keys": keys,
     "weights": weights.weights,
     "verify": checks.verify,
     "bench": checks.bench,

@@ -29,29 +29,13 @@ _MIN_FREE_BYTES = 500_000
 _PIXELS_PER_BYTE = 80  # 0.1 bit a pixel: what x264 takes for a busy picture
 
 
-def generate(  # noqa: PLR0913, PLR0917  one parameter for each field of a request
-    prompt: options.PromptText = "",
-    image: options.Image = None,
-    ref: options.Ref = None,
-    character: options.Character = None,
-    video: options.Video = None,
-    voice: options.Voice = None,
-    duration: options.Duration = None,
-    resolution: options.Resolution = None,
-    ratio: options.Ratio = None,
-    reframe: options.Reframe = None,
-    seed: options.Seed = None,
-    language: options.Language = None,
-    negative_prompt: options.NegativePrompt = None,
-    watermark: options.Watermark = False,
-    no_audio: options.NoAudio = False,
-    audio: options.Audio = None,
-    engine: options.EngineName = None,
+@options.with_request
+def generate(
+    fields: Mapping[str, object],
+    *,
     testcard_seconds: Annotated[
         float, typer.Option(help="How long the test card takes.", min=0, max=3600)
     ] = 0.0,
-    draft: options.Draft = False,
-    fit: options.Fit = False,
     output: Annotated[str, typer.Option("--output", "-o", help="The clip.", metavar="FILE")] = "clip.mp4",
     plan_only: Annotated[bool, typer.Option("--plan", help="Say what would be done; run nothing.")] = False,
     server: Annotated[
@@ -61,27 +45,6 @@ def generate(  # noqa: PLR0913, PLR0917  one parameter for each field of a reque
     as_json: options.AsJson = False,
 ) -> None:
     """Make a clip from a prompt, an image, references or a video."""
-    fields: dict[str, object] = {
-        "prompt": prompt,
-        "image": image,
-        "references": tuple(ref or ()),
-        "characters": tuple(character or ()),
-        "video": video,
-        "voice": voice,
-        "duration": duration,
-        "resolution": resolution,
-        "ratio": ratio,
-        "reframe": reframe,
-        "seed": seed,
-        "language": language,
-        "negative_prompt": negative_prompt,
-        "watermark": watermark,
-        "no_audio": no_audio,
-        "audio": audio,
-        "engine": engine,
-        "draft": draft,
-        "fit": fit,
-    }
     if server is not None:
         if testcard_seconds:
             raise InvalidRequest(

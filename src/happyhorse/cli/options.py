@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated
+import inspect
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Annotated, Any
 
 import typer
 
@@ -66,3 +68,49 @@ EngineName = Annotated[
 Fit = Annotated[bool, typer.Option("--fit", help="Last as long as the spoken lines need.")]
 Draft = Annotated[bool, typer.Option("--draft", help="Keep the small size the engine draws at.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, errors too.")]
+
+# option -> its type and default, in the order of the help
+_REQUEST: Mapping[str, tuple[Any, object]] = {
+    "prompt": (PromptText, ""),
+    "image": (Image, None),
+    "ref": (Ref, None),
+    "character": (Character, None),
+    "video": (Video, None),
+    "voice": (Voice, None),
+    "duration": (Duration, None),
+    "resolution": (Resolution, None),
+    "ratio": (Ratio, None),
+    "reframe": (Reframe, None),
+    "seed": (Seed, None),
+    "language": (Language, None),
+    "negative_prompt": (NegativePrompt, None),
+    "watermark": (Watermark, False),
+    "no_audio": (NoAudio, False),
+    "audio": (Audio, None),
+    "engine": (EngineName, None),
+    "draft": (Draft, False),
+    "fit": (Fit, False),
+}
+_REPEATED = {"ref": "references", "character": "characters"}
+
+
+def with_request(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command every field of a request as an option; what was typed arrives as its first argument, by field."""
+
+    @wraps(command)
+    def run(**typed: Any) -> None:
+        fields = {name: typed.pop(name) for name in _REQUEST}
+        for option, field in _REPEATED.items():
+            fields[field] = tuple(fields.pop(option) or ())
+        command(fields, **typed)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+    offered = [
+        inspect.Parameter(name, keyword, default=default, annotation=kind)
+        for name, (kind, default) in _REQUEST.items()
+    ]
+    parameters = [*offered, *(parameter.replace(kind=keyword) for parameter in own)]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run

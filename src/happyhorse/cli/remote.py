@@ -57,50 +57,15 @@ def generate(
     print_download(job, place, as_json=as_json)
 
 
-def submit(  # noqa: PLR0913, PLR0917  one parameter for each field of a request
-    prompt: options.PromptText = "",
-    image: options.Image = None,
-    ref: options.Ref = None,
-    character: options.Character = None,
-    video: options.Video = None,
-    voice: options.Voice = None,
-    duration: options.Duration = None,
-    resolution: options.Resolution = None,
-    ratio: options.Ratio = None,
-    reframe: options.Reframe = None,
-    seed: options.Seed = None,
-    language: options.Language = None,
-    audio: options.Audio = None,
-    engine: options.EngineName = None,
-    watermark: options.Watermark = False,
-    no_audio: options.NoAudio = False,
-    draft: options.Draft = False,
-    fit: options.Fit = False,
+@options.with_request
+def submit(
+    fields: Mapping[str, object],
+    *,
     server: _Server = None,
     api_key: ApiKey = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Queue a clip on a server and print its id."""
-    fields = {
-        "prompt": prompt,
-        "image": image,
-        "references": tuple(ref or ()),
-        "characters": tuple(character or ()),
-        "video": video,
-        "voice": voice,
-        "duration": duration,
-        "resolution": resolution,
-        "ratio": ratio,
-        "reframe": reframe,
-        "seed": seed,
-        "language": language,
-        "audio": audio,
-        "engine": engine,
-        "watermark": watermark,
-        "no_audio": no_audio,
-        "draft": draft,
-        "fit": fit,
-    }
     prompt, asked = _asked(fields)
     with _client(server, api_key) as client:
         job = client.submit(prompt, **asked)

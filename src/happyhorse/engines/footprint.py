@@ -70,7 +70,7 @@ def activation_bytes(config: ModelConfig, rows: int, *, ranks: int = 1, mlp_rows
 
     Everywhere: residuals in float32 (the first; the layer's; in the MLP the one after attention), the rotary table. In
     attention: the projection in bf16, and while queries are normalised and turned three copies of them in float32; with
-    several ranks, what is sent and received too. In the MLP: what slices have given in bf16; of the slice at hand the
+    several ranks, what is sent and received too, which is let go late. In the MLP: what slices have given in bf16; of the slice at hand the
     widened rows in bf16 and float32, and of their gated half two float32 steps beside its result.
     """
     share = math.ceil(rows / ranks)

@@ -8,7 +8,7 @@ this one class with other weights.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, replace
 from functools import partial
 from importlib import resources
@@ -25,7 +25,7 @@ from happyhorse.engines.plan import Plan
 from happyhorse.engines.progress import Reporter
 from happyhorse.engines.take import Take
 from happyhorse.errors import EngineError, Unsupported
-from happyhorse.media.picture import fit, small_jpeg, watermark
+from happyhorse.media.picture import cut, extend, fit, resize, small_jpeg, watermark
 from happyhorse.media.read import decode_image
 from happyhorse.media.write import encode
 from happyhorse.model.audio_vae import AudioVae
@@ -35,6 +35,7 @@ from happyhorse.model.pack import Latents, Phonemes, pack
 from happyhorse.model.phonemes import Spoken, phonemes_of
 from happyhorse.model.pixels import from_bytes, to_bytes
 from happyhorse.model.sampler import Step, Velocity, denoise, video_noise
+from happyhorse.model.still import StillPicture
 from happyhorse.model.text import TextEncoder
 from happyhorse.model.video_vae import VideoVae
 from happyhorse.request import Output
@@ -172,11 +173,9 @@ class LocalEngine:
 
     def _first_frame(self, plan: Plan) -> Tensor:
         """Return the clean latent (1, c, 1, h, w) of the user's picture at base size."""
-        assert plan.image is not None
-        picture = fit(
-            decode_image(Path(plan.image.path), crop=plan.crop), (plan.base_width, plan.base_height)
-        )
-        return self.weights.video_vae.encode(from_bytes(picture[None].copy()))
+        base = (plan.base_width, plan.base_height)
+        small = resize(extend(_given_picture(plan), base), base)
+        return self.weights.video_vae.encode(from_bytes(small[None].copy()))
 
     def _sound(self, latents: Tensor) -> NDArray[np.float32]:
         waveform = self.weights.audio_vae.decode(latents)[0].numpy()
@@ -185,13 +184,37 @@ class LocalEngine:
     def _frames(self, plan: Plan, latents: Tensor, reporter: Reporter) -> Iterator[NDArray[np.uint8]]:
         """Yield finished pictures, at most num_frames of them, while later ones are still latents."""
         number = 0
+        finish = _finisher(plan)
         reporter.say("decode", 0, plan.num_frames)
         for chunk in self.weights.video_vae.decode_stream(latents):
             for picture in to_bytes(chunk)[: plan.num_frames - number]:
-                frame = fit(picture, (plan.width, plan.height))
+                frame = finish(picture)
                 yield watermark(frame) if plan.watermark else frame
                 number += 1
             reporter.say("decode", number, plan.num_frames, preview=small_jpeg(frame, PREVIEW_SIDE))
+
+
+def _given_picture(plan: Plan) -> NDArray[np.uint8]:
+    """The first frame as the user gave it, at the clip's final size."""
+    assert plan.image is not None
+    return fit(decode_image(Path(plan.image.path), crop=plan.crop), (plan.width, plan.height))
+
+
+def _finisher(plan: Plan) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+    """Return what brings the clip's frames, in order, to their final size; what stands still is the first frame's, if one was given."""
+    size = (plan.width, plan.height)
+    if plan.image is None:
+        return partial(fit, size=size)
+    picture = from_bytes(_given_picture(plan)[None].copy())[0, :, 0]
+    still: StillPicture | None = None
+
+    def finish(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        nonlocal still
+        own = from_bytes(cut(frame, size)[None].copy())[0, :, 0]
+        still = still or StillPicture(picture, own)
+        return to_bytes(still.keep(own)[None, :, None])[0]
+
+    return finish
 
 
 def _speak(plan: Plan, gender: str) -> list[Spoken]:

@@ -70,6 +70,21 @@ def _check_shares(name: str, ranks: Ranks | None) -> None:
         )
 
 
+def _gpu(name: str) -> torch.device:
+    if not torch.cuda.is_available():
+        raise EngineError(
+            f"engine {name} needs an NVIDIA GPU; torch {torch.__version__} finds none on this machine"
+        )
+    device = torch.device("cuda", torch.cuda.current_device())
+    capability = torch.cuda.get_device_capability(device)
+    if capability < (8, 0):
+        raise EngineError(
+            f"engine {name} needs a GPU of compute capability 8.0 or newer, for bf16; {torch.cuda.get_device_name(device)} "
+            f"has {capability[0]}.{capability[1]}"
+        )
+    return device
+
+
 def _digest(store: WeightStore, parts: dict[str, Part]) -> str:
     """Name the weights by what the hub said of them, or by names and sizes of files the user had."""
     facts: dict[str, object] = {}

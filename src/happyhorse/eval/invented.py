@@ -9,24 +9,30 @@ import numpy as np
 
 from happyhorse.world.lines import sample_line
 
-_ONSETS = "b bl br ch d dr f fl fr g gl gr h j k cl cr l m n p pl pr qu r s sh sk sl sm sn sp st str sw t th thr tr tw v w y z".split()
-_NUCLEI = "a e i o u ee ay oy ow oo ar or er ir ai au oa ea igh ure ear".split()
-_CODAS = "b ck d ft g l ld lk lt m mp n nd ng nk nt nch p pt rd rm sh ss sk st t tch th the ve x zz ze ge ff ke se ne te".split()
-_ENDINGS = "er ing y ed le en ow ous ion sion sure ture ly ment ness al ish".split()
-_SMALL = (
-    "the this that they there then with other their them these those a an of to in on at and you I we it is was for my your "
-    "his her our are what how from by all do"
-).split()
+_ONSETS = (
+    "b bl br ch d dr f fl fr g gl gr h j k cl cr l m n p pl pr qu r s sh sk sl sm sn sp st str sw t th "
+    "thr tr tw v w y z"
+)
+_NUCLEI = "a e i o u ee ay oy ow oo ar or er ir ai au oa ea igh ure ear"
+_CODAS = (
+    "b ck d ft g l ld lk lt m mp n nd ng nk nt nch p pt rd rm sh ss sk st t tch th the ve x zz ze ge ff "
+    "ke se ne te"
+)
+_ENDINGS = "er ing y ed le en ow ous ion sion sure ture ly ment ness al ish"
+SMALL = (
+    "the this that they there then with other their them these those a an of to in on at and you I we it "
+    "is was for my your his her our are what how from by all do"
+)
 """Words without which nothing sounds like English; "th" is hardly ever voiced elsewhere."""
 _SMALL_SHARE = 0.3
 
 
 def invented_line(rng: np.random.Generator, *, num_words: int) -> str:
     """Return words that follow the rules of English spelling and mean nothing, in one or two sentences."""
-    words = [_pick(rng, _SMALL) if rng.random() < _SMALL_SHARE else _invented(rng) for _ in range(num_words)]
-    if num_words > 4:
-        words[num_words // 2] += _pick(rng, [",", ".", "", ""])
-    return f"{' '.join(words)}{_pick(rng, ['.', '.', '!', '?'])}"
+    words = [_pick(rng, SMALL) if rng.random() < _SMALL_SHARE else _invented(rng) for _ in range(num_words)]
+    if num_words > 4 and rng.random() < 0.5:
+        words[num_words // 2] += _pick(rng, ", .")
+    return f"{' '.join(words)}{_pick(rng, '. . ! ?')}"
 
 
 def words_of(line: str) -> frozenset[str]:
@@ -56,5 +62,6 @@ def _syllable(rng: np.random.Generator) -> str:
     return onset + _pick(rng, _NUCLEI) + coda
 
 
-def _pick(rng: np.random.Generator, parts: list[str]) -> str:
-    return parts[int(rng.integers(len(parts)))]
+def _pick(rng: np.random.Generator, words: str) -> str:
+    options = words.split()
+    return options[int(rng.integers(len(options)))]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from happyhorse.eval.camera import fit_camera, read_path
 from happyhorse.eval.codec import edge_energy
 from happyhorse.eval.curves import correlation, lag, loudness
 from happyhorse.eval.instrument import READ, Instrument, as_pictures
@@ -32,6 +33,8 @@ MAX_INSTRUMENT_ERROR = 0.10
 MAX_LAG_ERROR = 2
 READ_SIZE = (448, 256)
 """Width and height at which finished clips are read."""
+ASKED = (*READ, "move")
+"""Attributes that are held against the prompt: those of the learned instrument and the camera's."""
 _CLIP_S = 5
 _SHOWN = 60
 
@@ -120,12 +123,12 @@ def held_out(count: int) -> Iterator[HeldOut]:
         seed += 1
         if not scene.line or len(scene.line.split()) < 4:
             continue
-        told = caption(scene, np.random.default_rng(seed), keep=frozenset((*READ, "speaks")))
+        told = caption(scene, np.random.default_rng(seed), keep=frozenset((*ASKED, "speaks")))
         if told.quoted and scene.line not in told.text:
             continue
         prompt = told.text if scene.line in told.text else f'{told.text} Speaking to camera: "{scene.line}"'
         found += 1
-        yield HeldOut(scene, prompt, told.mentioned & set(READ))
+        yield HeldOut(scene, prompt, told.mentioned & set(ASKED))
 
 
 def instrument_accuracy(instrument: Instrument) -> tuple[dict[str, float], float]:
@@ -174,7 +177,8 @@ def evaluate(
 ) -> Table:
     """Make `count` clips with `make(prompt, seed, path)`, read them, and return the table. Clips stay in `folder`."""
     accuracy, mouth_accuracy = instrument_accuracy(instrument)
-    right: dict[str, list[bool]] = {name: [] for name in READ}
+    camera, accuracy["move"] = fit_camera()
+    right: dict[str, list[bool]] = {name: [] for name in ASKED}
     lips: list[Lips] = []
     edges: list[float] = []
     folder.mkdir(parents=True, exist_ok=True)
@@ -182,7 +186,7 @@ def evaluate(
         path = folder / f"{number:03d}.mp4"
         make(item.prompt, number, path)
         frames = np.asarray(decode_video(path, size=READ_SIZE))
-        read = instrument.read(as_pictures(frames[5::12]))
+        read = {**instrument.read(as_pictures(frames[5::12])), "move": camera.read(read_path(frames))}
         lips.append(read_lips(instrument, frames, decode_audio(path)))
         edges.append(edge_energy(decode_frame(path, _SHOWN)) / edge_energy(_drawn(item.scene, path)))
         for name in item.asked:
@@ -190,7 +194,7 @@ def evaluate(
         on_clip(item, read, lips[-1])
     rows = tuple(
         Row(name, accuracy[name], float(np.mean(right[name])), 1 / len(ATTRIBUTES[name]), len(right[name]))
-        for name in READ
+        for name in ASKED
         if right[name]
     )
     world = world_lips(instrument, INSTRUMENT_CLIPS)

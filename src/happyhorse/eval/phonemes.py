@@ -28,9 +28,8 @@ FLOOR = 1e-9
 WIDTH, BLOCKS, KERNEL = 256, 3, 5
 
 BLANK = 0
-PHONEMES = tuple(
-    "p b t d k ɡ tʃ dʒ f v θ ð s z ʃ ʒ h m n ŋ l ɹ j w i ɪ ɛ æ ɑ ɔ ʊ u ʌ ə ɚ aɪ aʊ eɪ oʊ ɔɪ".split()
-)
+_ENGLISH = "p b t d k ɡ tʃ dʒ f v θ ð s z ʃ ʒ h m n ŋ l ɹ j w i ɪ ɛ æ ɑ ɔ ʊ u ʌ ə ɚ aɪ aʊ eɪ oʊ ɔɪ"
+PHONEMES = tuple(_ENGLISH.split())
 """English, as far as its sounds tell words apart; what the two accents say differently in one word is one phoneme."""
 _FOLDED = {
     "ɾ": "t", "ʔ": "t", "l̩": "l", "ɫ": "l", "n̩": "n", "m̩": "m", "r": "ɹ", "ʍ": "w", "x": "k", "e": "ɛ", "a": "æ", "ɒ": "ɑ", "o": "ɔ",

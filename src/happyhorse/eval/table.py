@@ -7,13 +7,21 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from happyhorse.eval.codec import CodecQuality
+from happyhorse.eval.edits import error_rate
 from happyhorse.eval.first_frame import Start
 from happyhorse.eval.nano import MAX_LAG_ERROR, Table
+from happyhorse.eval.speech import SpeechQuality, confusions
 from happyhorse.eval.swap import Swap
 
 
-def lines(table: Table, codec: CodecQuality, swaps: Sequence[Swap], starts: Sequence[Start]) -> Iterator[str]:
-    """Yield the rows; those of swaps and first frames only where there are any."""
+def lines(
+    table: Table,
+    codec: CodecQuality,
+    swaps: Sequence[Swap],
+    starts: Sequence[Start],
+    speech: SpeechQuality | None = None,
+) -> Iterator[str]:
+    """Yield the rows; those of swaps, first frames and speech only where there are any."""
     for row in table.rows:
         shares = f"nano {row.nano:4.0%}  instrument {row.instrument:4.0%}  chance {row.chance:4.0%}"
         yield f"{row.name:<14} {shares}{_void(row.void)}"
@@ -34,6 +42,19 @@ def lines(table: Table, codec: CodecQuality, swaps: Sequence[Swap], starts: Sequ
             f"first frame    {np.mean([start.psnr_db for start in starts]):.1f} dB, "
             f"jump {np.mean([start.jump for start in starts]):.1f} x the next; lips {within:.0%} within {MAX_LAG_ERROR} frames"
         )
+    if speech:
+        yield from _speech_lines(speech)
+
+
+def _speech_lines(speech: SpeechQuality) -> Iterator[str]:
+    yield (
+        f"phoneme errors nano {error_rate(speech.nano):.0%}, codec {error_rate(speech.codec):.0%}, "
+        f"above it {speech.above_codec:.0%}; instrument {speech.instrument:.0%}{_void(speech.void)}"
+    )
+    worst = (
+        f"{said or '-'} > {heard or '-'} {times}" for (said, heard), times in confusions(speech.nano, most=8)
+    )
+    yield f"said > heard   {', '.join(worst)}"
 
 
 def _void(void: bool) -> str:

@@ -7,9 +7,9 @@ import hmac
 import math
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypedDict, Unpack, get_args
 
 import sqlalchemy as sa
 
@@ -40,19 +40,21 @@ class Key:
     concurrent_jobs: int | None
 
 
+class Limits(TypedDict, total=False):
+    """What a key may use; None is no limit."""
+
+    requests_per_minute: int | None
+    spend_limit_usd: float | None
+    daily_spend_limit_usd: float | None
+    concurrent_jobs: int | None
+
+
 class KeyStore:
     def __init__(self, database: Database) -> None:
         self.database = database
 
     def create(
-        self,
-        name: str,
-        *,
-        scopes: Iterable[str] = DEFAULT_SCOPES,
-        requests_per_minute: int | None = None,
-        spend_limit_usd: float | None = None,
-        daily_spend_limit_usd: float | None = None,
-        concurrent_jobs: int | None = None,
+        self, name: str, *, scopes: Iterable[str] = DEFAULT_SCOPES, **limits: Unpack[Limits]
     ) -> tuple[Key, str]:
         """Make a key; the secret is returned here and never again. Raises: InvalidRequest."""
         wanted = tuple(dict.fromkeys(scopes))
@@ -71,11 +73,8 @@ class KeyStore:
             "hash": _hash(secret),
             "prefix": secret[:8],
             "scopes": list(wanted),
-            "requests_per_minute": requests_per_minute,
-            "spend_limit_micros": _micros(spend_limit_usd),
-            "daily_spend_limit_micros": _micros(daily_spend_limit_usd),
-            "concurrent_jobs": concurrent_jobs,
             "created_at": time.time(),
+            **_columns(limits),
         }
         with self.database.write() as connection:
             stored = connection.execute(sa.insert(keys).values(row).returning(keys)).one()
@@ -109,10 +108,18 @@ class KeyStore:
         with self.database.read() as connection:
             return connection.execute(query).first() is not None
 
+    def change(self, key_id: str, **limits: Unpack[Limits]) -> Key:
+        """Set the limits that are named, for the next request on; a rate starts anew. Raises: NotFound."""
+        anew = {"full_at": None} if "requests_per_minute" in limits else {}
+        # Nothing to set is no error: the id is set to itself.
+        return self._update(key_id, {"id": key_id, **_columns(limits), **anew})
+
     def revoke(self, key_id: str) -> Key:
         """Raises: NotFound. A second time changes nothing."""
-        now = sa.func.coalesce(keys.c.revoked_at, time.time())
-        statement = sa.update(keys).where(keys.c.id == key_id).values(revoked_at=now).returning(keys)
+        return self._update(key_id, {"revoked_at": sa.func.coalesce(keys.c.revoked_at, time.time())})
+
+    def _update(self, key_id: str, values: Mapping[str, object]) -> Key:
+        statement = sa.update(keys).where(keys.c.id == key_id).values(**values).returning(keys)
         with self.database.write() as connection:
             row = connection.execute(statement).first()
         if row is None:
@@ -120,8 +127,13 @@ class KeyStore:
         return _key(row)
 
 
-def _micros(usd: float | None) -> int | None:
-    return None if usd is None else round(usd * MICROS)
+def _columns(limits: Limits) -> dict[str, object]:
+    """Limits as they are kept: money in micro-dollars."""
+    kept: dict[str, object] = {}
+    for name, value in limits.items():
+        dollars = name.endswith("_usd") and isinstance(value, int | float)
+        kept[name.replace("_usd", "_micros")] = round(value * MICROS) if dollars else value
+    return kept
 
 
 def _hash(secret: str) -> str:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 WATERMARK = "Happy Horse"
+MAX_STRETCH = 0.02
+"""Ratios that differ by less are taken as one: nobody sees so small a stretch, and nothing is cut."""
 
 
 def resize(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -26,11 +28,34 @@ def resize(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 
 def fit(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Cut RGB (h, w, 3) in the middle to the ratio of size (width, height), then scale to it. Never pads."""
+    return resize(cut(picture, size), size)
+
+
+def cut(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Cut RGB (h, w, 3) in the middle to the ratio of size (width, height); not at all if they differ by MAX_STRETCH."""
     height, width = picture.shape[:2]
+    if _alike(picture, size):
+        return picture
     kept_w = min(width, max(1, round(height * size[0] / size[1])))
     kept_h = min(height, max(1, round(width * size[1] / size[0])))
     top, left = (height - kept_h) // 2, (width - kept_w) // 2
-    return resize(picture[top : top + kept_h, left : left + kept_w], size)
+    return picture[top : top + kept_h, left : left + kept_w]
+
+
+def extend(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Mirror RGB (h, w, 3) over its edges to the ratio of size (width, height), so that `cut` gives it back."""
+    height, width = picture.shape[:2]
+    if _alike(picture, size):
+        return picture
+    more_w = max(0, round(height * size[0] / size[1]) - width)
+    more_h = max(0, round(width * size[1] / size[0]) - height)
+    edges = ((more_h // 2, more_h - more_h // 2), (more_w // 2, more_w - more_w // 2), (0, 0))
+    return np.pad(picture, edges, mode="symmetric")
+
+
+def _alike(picture: NDArray[np.uint8], size: tuple[int, int]) -> bool:
+    ratio = picture.shape[1] * size[1] / (picture.shape[0] * size[0])
+    return max(ratio, 1 / ratio) <= 1 + MAX_STRETCH
 
 
 def small_jpeg(picture: NDArray[np.uint8], side: int) -> bytes:

@@ -46,19 +46,24 @@ def load_on_host(
 class Slots:
     """Two places on the device for one layer each, and the stream that fills them. Networks that take turns share them."""
 
-    def __init__(self, slot_bytes: int, device: torch.device) -> None:
+    def __init__(self, num_bytes: int, device: torch.device) -> None:
         self.streams: Any = torch.get_device_module(device)
         self.copying = self.streams.Stream()
         # Born on the stream that writes them: memory that is let go waits there for a copy under way.
         with torch.inference_mode(mode=False), self.streams.stream(self.copying):
-            self.memory = [torch.empty(slot_bytes, dtype=torch.uint8, device=device) for _ in range(2)]
+            self.memory = [torch.empty(num_bytes, dtype=torch.uint8, device=device) for _ in range(2)]
         self.left: tuple[weakref.ref[nn.Module], int] | None = None
         """Whose first layer the last pass has left, and in which of the two."""
 
     @classmethod
     def of(cls, model: Transformer, device: torch.device) -> "Slots":
         """Return slots for the largest layer of a network, which may be on the meta device."""
-        return cls(max(_packed_bytes(layer.state_dict()) for layer in model.block.layers), device)
+        return cls(slot_bytes(model), device)
+
+
+def slot_bytes(model: Transformer) -> int:
+    """What the largest layer of a network takes in a slot."""
+    return max(_packed_bytes(layer.state_dict()) for layer in model.block.layers)
 
 
 def stream_blocks(model: Transformer, slots: Slots) -> None:

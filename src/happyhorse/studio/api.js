@@ -76,36 +76,39 @@ export const isOver = (status) => ["succeeded", "failed", "canceled"].includes(s
 
 /** Events of a generation from the first one on, until it is over; a lost connection is taken up where it broke. */
 export async function* events(id, signal) {
-  let last = 0;
-  let over = false;
-  for (let tries = 0; !over && !signal.aborted; tries += 1) {
+  for (let last = 0, over = false; !over;) {
+    const headers = last ? { "Last-Event-ID": String(last) } : {};
+    const response = await patiently(`/v1/generations/${id}/events`, { headers, signal });
+    if (!response) return;
     try {
-      const headers = last ? { "Last-Event-ID": String(last) } : {};
-      const response = await request(`/v1/generations/${id}/events`, { headers, signal });
       for await (const event of parsed(response.body)) {
-        tries = 0;
         last = event.number;
         over = isOver(event.status);
         yield event;
       }
     } catch (error) {
-      if (signal.aborted || (error.status >= 400 && error.status < 500)) return;
+      if (signal.aborted) return;
     }
-    if (!over) await pause(tries);
+    if (!over) await pause(0);
   }
 }
 
-/** A generation as it stands; a lost connection is waited out. Null if the server refuses or nobody waits any more. */
+/** A generation as it stands; null if the server refuses or nobody waits any more. */
 export async function standing(id, signal) {
-  for (let tries = 0; !signal.aborted; tries += 1) {
+  const response = await patiently(`/v1/generations/${id}`, { signal });
+  return response && response.json();
+}
+
+/** A response, however long the server cannot be reached; null if it refuses or nobody waits any more. */
+async function patiently(path, options) {
+  for (let tries = 0; ; tries += 1) {
     try {
-      return await get(`/v1/generations/${id}`, { signal });
+      return await request(path, options);
     } catch (error) {
-      if (signal.aborted || (error.status >= 400 && error.status < 500)) return null;
+      if (options.signal.aborted || (error.status >= 400 && error.status < 500)) return null;
     }
     await pause(tries);
   }
-  return null;
 }
 
 /** Wait before another try, longer each time. */

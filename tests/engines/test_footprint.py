@@ -1,0 +1,146 @@
+"""Bytes that are counted are bytes that torch takes: weights to the byte, activations and pictures within a tenth."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from measured import peak_bytes
+from ranked import run_ranks
+
+from happyhorse.engines.footprint import (
+    NARROW_BYTES_PER_PIXEL,
+    STRIP_REACH,
+    TURBO_VAE_BYTES,
+    activation_bytes,
+    decode_bytes,
+    network_bytes,
+    outer_bytes,
+    slots_bytes,
+)
+from happyhorse.model import transformer
+from happyhorse.model.config import PRESETS
+from happyhorse.model.pack import pack
+from happyhorse.model.random_weights import open_random, random_network
+from happyhorse.model.slices import slice_mlps
+from happyhorse.model.stream import slot_bytes
+from happyhorse.model.turbo_vae import TurboVae, TurboVaeConfig
+
+CPU, META = torch.device("cpu"), torch.device("meta")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fp8", [False, True])
+def test_weights_are_counted_from_the_network_itself(fp8):
+    model, _ = open_random(PRESETS["15b"], device=META, fp8=fp8)
+    assert sum(tensor.nbytes for tensor in model.state_dict().values()) == network_bytes(
+        PRESETS["15b"], fp8=fp8
+    )
+    outside = {name: t for name, t in model.state_dict().items() if not name.startswith("block.")}
+    assert sum(tensor.nbytes for tensor in outside.values()) == outer_bytes(PRESETS["15b"])
+    assert 2 * slot_bytes(model) == pytest.approx(slots_bytes(PRESETS["15b"], fp8=fp8), rel=1e-4)
+
+
+def test_the_published_network_has_the_published_size():
+    assert network_bytes(PRESETS["15b"], fp8=False) == pytest.approx(30.64e9, rel=1e-3)
+
+
+def test_turbo_vae_is_counted_from_itself():
+    with META:
+        turbo = TurboVae(TurboVaeConfig())
+    assert 2 * sum(p.numel() for p in turbo.parameters()) == pytest.approx(TURBO_VAE_BYTES, rel=0.01)
+    assert turbo.decoder._reach() == STRIP_REACH
+
+
+def shrunken(hidden, **changes):
+    small = replace(
+        PRESETS["15b"],
+        num_layers=3,
+        hidden=hidden,
+        head_dim=64,
+        num_heads=hidden // 64,
+        num_kv_heads=hidden // 64 // 5,
+        modality_layers=(0,),
+        gelu7_layers=(0,),
+        frame_receptive_field=1,
+        text_channels=64,
+    )
+    return replace(small, **changes)
+
+
+def sequence_of(config, frames=4):
+    return pack(
+        config,
+        video=torch.randn(1, 48, frames, 32, 32),
+        audio=torch.randn(1, 20, 64),
+        text=torch.randn(1, 40, 64),
+    )
+
+
+@pytest.fixture
+def _fused_attention(monkeypatch):
+    monkeypatch.setattr(transformer, "SCORES_IN_CACHE", 0)  # as on a GPU
+
+
+WINDOWED = {"windowed_layers": (0, 1, 2)}
+GROUPED = {"modality_layers": (0, 2), "gelu7_layers": ()}
+
+
+@pytest.mark.usefixtures("_fused_attention")
+@pytest.mark.parametrize(
+    ("config", "mlp_rows", "fp8"),
+    [
+        (shrunken(320), 10_000, False),  # the MLP decides
+        (shrunken(320), 400, False),
+        (shrunken(640, **WINDOWED), 150, False),  # attention decides
+        (shrunken(320, **GROUPED), 150, True),
+        (shrunken(320, **GROUPED), 10_000, True),
+    ],
+)
+def test_planned_activations_are_those_measured(config, mlp_rows, fp8):
+    model, sequence = random_network(config, device=CPU, fp8=fp8), sequence_of(config)
+    slice_mlps(model, mlp_rows)
+    with torch.inference_mode():
+        measured = peak_bytes(lambda: model(sequence))
+    assert measured == pytest.approx(
+        activation_bytes(config, sum(sequence.sizes), mlp_rows=mlp_rows), rel=0.1
+    )
+
+
+def measure(ranks, folder, config, mlp_rows):
+    transformer.SCORES_IN_CACHE = 0
+    model, sequence = random_network(config, device=CPU, fp8=False), sequence_of(config)
+    slice_mlps(model, mlp_rows)
+    model.ranks = ranks
+    (folder / f"{ranks.rank}.txt").write_text(str(peak_bytes(lambda: model(sequence))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "mlp_rows"), [(2, 10_000), (4, 200)])
+def test_planned_activations_of_several_processes_are_those_measured_in_each(count, mlp_rows, tmp_path):
+    config = shrunken(768, num_heads=12, num_kv_heads=4, **WINDOWED)
+    run_ranks(measure, count, tmp_path, config, mlp_rows)
+    planned = activation_bytes(config, sum(sequence_of(config).sizes), ranks=count, mlp_rows=mlp_rows)
+    for rank in range(count):
+        assert int((tmp_path / f"{rank}.txt").read_text()) == pytest.approx(planned, rel=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("strips", "latent"), [(1, (2, 2)), (2, (1, 12))])
+def test_planned_pictures_are_those_measured(strips, latent):
+    vae = TurboVae(TurboVaeConfig(widths=(256, 128, 64, 32))).eval()  # half of the published widths
+    vae.decoder.to(torch.bfloat16)
+    window, size = torch.randn(1, 48, 9, *latent), (16 * latent[1], 16 * latent[0])
+    with torch.inference_mode():
+        measured = 2 * peak_bytes(lambda: vae.draw(window, is_first=False, strips=strips))
+    assert measured == pytest.approx(decode_bytes(size, strips=strips), rel=0.1)
+
+
+@pytest.mark.slow
+def test_the_first_stages_take_no_more_than_planned():
+    decoder = TurboVae(TurboVaeConfig(widths=(64, 32, 16, 8))).decoder.to(torch.bfloat16)  # an eighth
+    window = torch.randn(1, 48, 9, 4, 8, dtype=torch.bfloat16)
+    with torch.inference_mode():
+        measured = 8 * peak_bytes(
+            lambda: decoder.up_blocks[0](decoder.mid_block(decoder.conv_in(window)), is_first=False)
+        )
+    assert measured < NARROW_BYTES_PER_PIXEL * 64 * 128
