@@ -108,7 +108,7 @@ LIGHT = {
     "happyhorse.provenance.sign": (*TORCH, "fastapi", "c2pa", "cryptography"),
     "happyhorse.db": (*TORCH, "fastapi", "av", "dbos", "alembic"),
     "happyhorse.jobs.worker": (*TORCH, "fastapi", "uvicorn"),
-    "happyhorse.api.server": TORCH,
+    "happyhorse.api.server": (*TORCH, "mcp"),
     "happyhorse.client": (*TORCH, "numpy", "av", "PIL", "fastapi", "sqlalchemy", "dbos"),
 }
 

@@ -83,10 +83,10 @@ def command(*arguments):
 
 @pytest.mark.slow
 def test_the_command_measures_or_counts():
-    done = command("--random-weights", "--duration", "3", "--fp8", "--json")
+    done = command("--random-weights", "--duration", "3", "--fp8", "--streamed", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert (found["preset"], found["weights"], found["size"]) == ("tiny", "fp8", "256p")
+    assert (found["preset"], found["weights"], found["size"]) == ("tiny", "fp8, streamed", "256p")
     assert [stage["stage"] for stage in found["stages"]] == ["base", "decode"]
     assert found["seconds"] == pytest.approx(sum(stage["seconds"] for stage in found["stages"]))
     table = command()

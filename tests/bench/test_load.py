@@ -42,6 +42,7 @@ def test_one_connection_takes_many_calls_and_reads_whole_answers(port):
 def test_a_short_run_measures_everything(tmp_path):
     report = load_run(tmp_path, seconds=2, rate=10, watchers=20)
     assert (report.submits, report.watchers_who_saw_all) == (20, 20)
+    assert report.events_each > 4  # queued, running, progress, succeeded
     assert 0 < report.submit_p50_ms <= report.submit_p99_ms
     assert 0 < report.poll_share < 2
     assert 0 < report.start_p50_ms <= report.start_max_ms

@@ -1,5 +1,6 @@
 """The 15 B engine on a random release: every stage runs, in the planned sizes; what it cannot do is refused in the plan."""
 
+import wave
 import weakref
 from dataclasses import replace
 from functools import partial
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
@@ -500,3 +501,54 @@ def test_networks_of_earlier_clips_go_when_they_are_in_the_way(tmp_path, monkeyp
     assert set(arranger(decided(resolution="1080P")).loaded) == set(everything)
     free_gb = 100
     assert set(arranger(decided(resolution="1080P")).loaded) == set(everything) - {"540p_sr"}
+
+
+@pytest.mark.parametrize("name", ["swapped", "fp8", "streamed", "streamed fp8"])
+def test_a_damaged_shard_leaves_nothing_loaded_and_a_mended_one_is_read(downloaded, name):
+    folder, _ = downloaded
+    path = folder / "distill" / "model.safetensors"
+    whole = path.read_bytes()
+    tensors = load_file(path)
+    tensors["block.layers.2.mlp.down_proj.weight"][0, 0] = torch.nan
+    save_file(tensors, path)
+    load = NetworkLoader(folder, torch.device("cpu"), arrangement(name))
+    parts = Parts({"distill": lambda: load("distill")}, kept=frozenset({"distill"}))
+    with (
+        pytest.raises(WeightsMissing, match=r"block\.layers\.2\.mlp\.down_proj\.weight contains values"),
+        parts.use("distill", Transformer),
+    ):
+        pass
+    assert parts.loaded == {}
+    path.write_bytes(whole)
+    with parts.use("distill", Transformer) as model, torch.inference_mode():
+        assert bool(model(SEQUENCE).video.isfinite().all())
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"not a sound at all", r"^voice: voice\.wav is text, not a readable .* sound file"),
+        (b"", r"^voice: voice\.wav is empty \(0 bytes\)$"),
+        (0.2, r"^voice lasts 0\.20 s; it must last 0\.5 to 60 s$"),
+        (61.0, r"^voice lasts 61\.00 s; it must last 0\.5 to 60 s$"),
+        ("picture", r"^voice is an image \(png\) without sound; it must be a sound file$"),
+    ],
+)
+def test_a_voice_that_is_none_is_refused_before_anything_is_loaded(content, said, tmp_path):
+    path = tmp_path / "voice.wav"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif isinstance(content, float):
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, 8000, 0, "NONE", ""))
+            file.writeframes(bytes(2 * round(8000 * content)))
+    else:
+        Image.new("RGB", (640, 480)).save(path, format="png")
+    request = parse_request({"prompt": PROMPT, "voice": str(path)})
+
+    def decide():
+        plan(request, MAGIHUMAN, media={str(path): probe(path, field="voice")})
+
+    with pytest.raises(MediaError, match=said) as caught:
+        decide()
+    assert "\n" not in caught.value.message

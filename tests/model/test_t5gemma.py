@@ -60,6 +60,15 @@ def test_long_prompts_are_cut_after_they_were_read(folder: Path) -> None:
         assert encoder.encode("a " * (MAX_ROWS + 10)).shape == (1, MAX_ROWS, 16)
 
 
+def test_values_that_are_not_finite_are_named(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    next(tensor for name, tensor in tensors.items() if "encoder.layers.1" in name).view(-1)[0] = torch.nan
+    save_file(tensors, path, metadata={"format": "pt"})
+    with pytest.raises(WeightsMissing, match=r"gives features that are not finite; its weights are damaged"):
+        PromptEncoder.load(folder, dtype=torch.float32).encode("a b a")
+
+
 def test_damage_is_named(folder: Path) -> None:
     path = folder / "model.safetensors"
     tensors = load_file(path)

@@ -51,6 +51,12 @@ def drop(page, *files):
     page.evaluate(script, given)
 
 
+def preview_px(page):
+    """The width of the preview, when it is there."""
+    page.wait_for_selector("#stage img.preview")
+    return until(lambda: page.evaluate("document.querySelector('#stage img.preview').naturalWidth"))
+
+
 def test_the_prompt_is_read_while_it_is_written(url, open_page):
     page = open_page(url)
     page.fill("#prompt", SCENE)
@@ -99,8 +105,7 @@ def test_what_is_being_made_is_shown_before_it_is_done(url, open_page):
     page.check("input[value='1080P']")
     page.fill("#duration", "10")
     page.click("#make")
-    page.wait_for_selector("#stage img.preview")
-    page.wait_for_function("document.querySelector('#stage img.preview').naturalWidth === 240")
+    assert preview_px(page) == 240
     assert page.is_visible("#stage-progress")
 
 
@@ -121,7 +126,7 @@ def test_a_clip_that_is_still_noise_shows_where_it_goes(service, tmp_path, open_
         worker.start()
         page.goto(f"{address}/#{job.id}")
         page.reload()
-        page.wait_for_function("document.querySelector('#stage img.preview')?.naturalWidth === 160")
+        assert preview_px(page) == 160
         page.wait_for_selector("#stage-state >> text=Denoising 4/8, 20 s left")
         seen.set()
         page.wait_for_selector("#stage video")

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from happyhorse.training import page
-from happyhorse.training.train import Report, Trainer
+from happyhorse.training.report import Report
+from happyhorse.training.train import Trainer
 
 
 def report(minutes, short, voice):
@@ -16,9 +17,7 @@ def report(minutes, short, voice):
         round(100 * minutes),
         minutes,
         2,
-        {"short": short},
-        {"short": short, "voice": voice},
-        {},
+        {"video": {"short": short}, "audio": {"short": short, "voice": voice}},
         0.5,
         {"short": 3},
     )
@@ -30,7 +29,7 @@ def points(svg, kind):
 
 
 def test_a_chart_has_a_line_for_each_kind_over_the_minutes():
-    svg = page.chart([report(1.0, 0.9, 0.5), report(2.0, 0.6, 0.4), report(3.0, 0.3, 0.3)], "audio_loss")
+    svg = page.chart([report(1.0, 0.9, 0.5), report(2.0, 0.6, 0.4), report(3.0, 0.3, 0.3)], "audio")
     short, voice = points(svg, "short"), points(svg, "voice")
     assert [x for x, _ in short] == [0.0, 210.0, 420.0]
     heights = [y for _, y in short]
@@ -41,11 +40,11 @@ def test_a_chart_has_a_line_for_each_kind_over_the_minutes():
 
 
 def test_a_kind_that_comes_late_begins_where_it_comes():
-    first = Report(1, 1.0, 0, {"picture": 0.8}, {}, {}, 0.5, {})
-    svg = page.chart([first, report(2.0, 0.6, 0.4), report(3.0, 0.3, 0.3)], "video_loss")
+    first = Report(1, 1.0, 0, {"video": {"picture": 0.8}}, 0.5, {})
+    svg = page.chart([first, report(2.0, 0.6, 0.4), report(3.0, 0.3, 0.3)], "video")
     assert len(points(svg, "picture")) == 1
     assert points(svg, "short")[0][0] == pytest.approx(210)
-    assert "<svg" in page.chart([first], "audio_loss")
+    assert "<svg" in page.chart([first], "audio")
 
 
 def test_samples_are_drawn_at_once_and_then_every_ten_minutes(tmp_path, monkeypatch):

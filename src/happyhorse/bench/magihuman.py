@@ -15,15 +15,19 @@ import torch
 
 from happyhorse.engines.base import Capabilities
 from happyhorse.engines.catalog_magihuman import MAGIHUMAN
+from happyhorse.engines.footprint import MLP_ROWS
 from happyhorse.engines.plan import Plan, plan
 from happyhorse.engines.roofline import StageWork, work_of
 from happyhorse.errors import OutOfMemory
 from happyhorse.model.config import PRESETS, ModelConfig
 from happyhorse.model.magihuman import Conditions, make_base, refine
 from happyhorse.model.pack import Latents
-from happyhorse.model.random_weights import random_network
+from happyhorse.model.random_weights import open_random, random_network
 from happyhorse.model.release import Network, networks_of
 from happyhorse.model.sampler import gaussian
+from happyhorse.model.slices import slice_mlps
+from happyhorse.model.stream import Slots, load_on_host, stream_blocks
+from happyhorse.model.transformer import Transformer
 from happyhorse.model.turbo_vae import TurboVae, TurboVaeConfig
 from happyhorse.request import parse_request
 
@@ -91,12 +95,13 @@ def bench_magihuman(
     duration_s: int,
     fp8: bool,
     device: torch.device,
+    streamed: bool = False,
     on_stage: Callable[[StageTiming], None] = lambda _: None,
 ) -> list[StageTiming]:
-    """Time the stages of one clip at a size of SIZES. Raises: OutOfMemory naming the stage that does not fit."""
+    """Time the stages of one clip at a size of SIZES, networks resident or `streamed` from the host. Raises: OutOfMemory naming the stage that does not fit."""
     request = parse_request({"prompt": "A cat.", "seed": 1, "duration": duration_s, **SIZES[size]})
     decided = plan(request, preset.capabilities, media={})
-    runs = _Runs(preset, decided, fp8=fp8, device=device)
+    runs = _Runs(preset, decided, fp8=fp8, streamed=streamed, device=device)
     timings = []
     for work in work_of(decided, preset.capabilities, preset.config):
         timing = _timed(runs, work, device)
@@ -141,8 +146,11 @@ Runs = tuple[Callable[[], object], Callable[[], object]]
 class _Runs:
     """Each method is a stage by its name: it loads the part, and returns what warms it up and what is timed."""
 
-    def __init__(self, preset: Preset, decided: Plan, *, fp8: bool, device: torch.device) -> None:
-        self.preset, self.decided, self.fp8, self.device = preset, decided, fp8, device
+    def __init__(
+        self, preset: Preset, decided: Plan, *, fp8: bool, streamed: bool, device: torch.device
+    ) -> None:
+        self.preset, self.decided, self.device = preset, decided, device
+        self.fp8, self.streamed = fp8, streamed
         self.noise = gaussian(torch.Generator(device).manual_seed(decided.seed))
         self.networks = networks_of(preset.config)
         text = self._draw(1, decided.tokens.text, preset.config.text_channels)
@@ -151,7 +159,7 @@ class _Runs:
     def base(self) -> Runs:
         network, grid = self.networks["distill"], self.decided.latent
         assert grid is not None
-        model = random_network(network.config, device=self.device, fp8=self.fp8)
+        model = self._network(network)
 
         def run(num_steps: int) -> object:
             return make_base(
@@ -170,7 +178,7 @@ class _Runs:
         assert second is not None
         assert base is not None
         network: Network = self.networks[second.network]
-        model = random_network(network.config, device=self.device, fp8=self.fp8)
+        model = self._network(network)
         channels = network.config.latent_channels
         start = Latents(
             self._draw(1, channels, base.frames, base.height, base.width),
@@ -196,6 +204,17 @@ class _Runs:
                 pass
 
         return lambda: next(vae.decode_stream(latent)), run
+
+    def _network(self, network: Network) -> Transformer:
+        if not self.streamed:
+            model = random_network(network.config, device=self.device, fp8=self.fp8)
+            slice_mlps(model, MLP_ROWS)
+            return model
+        model, tensors = open_random(network.config, device=self.device, fp8=self.fp8)
+        load_on_host(model, tensors, device=self.device, pinned=self.device.type == "cuda")
+        slice_mlps(model, MLP_ROWS)
+        stream_blocks(model, Slots.of(model, self.device))
+        return model
 
     def _draw(self, *shape: int) -> torch.Tensor:
         return self.noise(torch.empty(shape, device=self.device))

@@ -24,6 +24,10 @@ def bench_magihuman(
     ] = None,
     size: Annotated[str, typer.Option(help="256p, 540p or 1080p.", metavar="NAME")] = "256p",
     fp8: Annotated[bool, typer.Option("--fp8", help="Keep the networks' matrices in eight bits.")] = False,
+    streamed: Annotated[
+        bool,
+        typer.Option("--streamed", help="Keep the networks in host memory, two layers at a time on the GPU."),
+    ] = False,
     duration: Annotated[int, typer.Option(help="Seconds.", min=3, max=15)] = 5,
     tflops: Annotated[
         float, typer.Option(help="Of the table: rate of the GPU in bf16, in TFLOP/s.", min=1)
@@ -32,12 +36,14 @@ def bench_magihuman(
 ) -> None:
     """Count the arithmetic of engine magihuman by stage and the least time it takes, or measure each stage here."""
     if random_weights:
-        _measure(preset, size, duration, fp8=fp8, as_json=as_json)
+        _measure(preset, size, duration, fp8=fp8, streamed=streamed, as_json=as_json)
     else:
         _count(duration, tflops)
 
 
-def _measure(name: str | None, size: str, duration_s: int, *, fp8: bool, as_json: bool) -> None:
+def _measure(
+    name: str | None, size: str, duration_s: int, *, fp8: bool, streamed: bool, as_json: bool
+) -> None:
     import torch
 
     from happyhorse.bench.magihuman import BENCH_PRESETS, FULL_PRESET, SIZES, TINY_PRESET, bench_magihuman
@@ -55,9 +61,10 @@ def _measure(name: str | None, size: str, duration_s: int, *, fp8: bool, as_json
         )
     device = torch.device("cuda" if on_gpu else "cpu")
     where = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads"
-    about = {"preset": name, "size": size, "duration_s": duration_s, "weights": "fp8" if fp8 else "bf16"}
+    weights = ("fp8" if fp8 else "bf16") + (", streamed" if streamed else "")
+    about = {"preset": name, "size": size, "duration_s": duration_s, "weights": weights}
     if not as_json:
-        print(f"{name}, {duration_s} s at {size}, {about['weights']}, on {where}, torch {torch.__version__}")
+        print(f"{name}, {duration_s} s at {size}, {weights}, on {where}, torch {torch.__version__}")
         print(
             f"{'stage':<7} {'tokens':>7} {'passes':>6} {'TFLOP':>10} {'seconds':>8} {'TFLOP/s':>8} {'peak GB':>8}"
         )
@@ -66,6 +73,7 @@ def _measure(name: str | None, size: str, duration_s: int, *, fp8: bool, as_json
         size,
         duration_s=duration_s,
         fp8=fp8,
+        streamed=streamed,
         device=device,
         on_stage=(lambda _: None) if as_json else _print,
     )

@@ -103,7 +103,8 @@ def nano(
     """Train the transformer on the three parts before it; live.html in the run's folder shows how it goes."""
     from happyhorse.training.clips import Codecs
     from happyhorse.training.page import LivePage
-    from happyhorse.training.train import Report, Trainer, run
+    from happyhorse.training.report import Report
+    from happyhorse.training.train import Trainer, run
 
     _threads(threads)
     page = LivePage(out / "live.html", minutes=minutes)

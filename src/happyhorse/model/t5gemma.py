@@ -19,10 +19,11 @@ MAX_ROWS = 640
 class PromptEncoder(nn.Module):
     """Prompt -> rows of features, as many as it has tokens and at most MAX_ROWS."""
 
-    def __init__(self, tokenizer: object, encoder: nn.Module) -> None:
+    def __init__(self, tokenizer: object, encoder: nn.Module, *, origin: str = "the text encoder") -> None:
         super().__init__()
         self.tokenizer = tokenizer
         self.encoder = encoder
+        self.origin = origin
 
     @classmethod
     def load(
@@ -44,14 +45,17 @@ class PromptEncoder(nn.Module):
             raise WeightsMissing(
                 f"{folder} lacks tensors of the text encoder, first {min(report['missing_keys'])}"
             )
-        return cls(tokenizer, encoder.to(device)).eval()
+        return cls(tokenizer, encoder.to(device), origin=str(folder)).eval()
 
     def encode(self, prompt: str) -> Float[Tensor, "1 n c"]:
         """Return features in float32, rounded to half precision as the network saw them in training.
 
         One prompt, the tokenizer's own defaults, no padding and no template; rows past MAX_ROWS are cut after encoding.
+        Raises: WeightsMissing when damaged weights give values that are not finite.
         """
         assert callable(self.tokenizer)
         tokens = self.tokenizer(prompt, return_tensors="pt").to(next(self.encoder.parameters()).device)
         hidden: Tensor = self.encoder(**tokens).last_hidden_state
+        if not bool(hidden.isfinite().all()):
+            raise WeightsMissing(f"{self.origin} gives features that are not finite; its weights are damaged")
         return hidden[:, :MAX_ROWS].half().float()

@@ -23,7 +23,8 @@ from happyhorse.model.pixels import to_bytes
 from happyhorse.model.sampler import Velocity, denoise, video_noise
 from happyhorse.model.video_vae import VideoVae
 from happyhorse.training.clips import Clip, make_clips
-from happyhorse.training.train import KINDS, SAMPLER, WIDE, Report, Trainer
+from happyhorse.training.report import Report
+from happyhorse.training.train import KINDS, SAMPLER, WIDE, Trainer
 
 SAMPLE_SEEDS = (2_500_000_000, 2_500_000_003, 2_500_000_004)
 """Scenes that no run is trained on."""
@@ -64,9 +65,9 @@ class LivePage:
         charts = "".join(
             f"<figure>{chart(self.reports, name)}<figcaption>{title}</figcaption></figure>"
             for name, title in (
-                ("video_loss", "Velocity error, picture"),
-                ("audio_loss", "Velocity error, sound"),
-                ("mouth_loss", "Tutor's error, mouths"),
+                ("video", "Velocity error, picture"),
+                ("audio", "Velocity error, sound"),
+                ("mouth", "Tutor's error, mouths"),
             )
         )
         figures = "".join(
@@ -83,12 +84,10 @@ class LivePage:
 
 
 def chart(reports: list[Report], name: str) -> str:
-    """Return the losses of one modality over the minutes as an SVG, a line for each kind of sample."""
-    kinds = sorted({kind for report in reports for kind in getattr(report, name)})
-    points = {
-        kind: [(r.minutes, getattr(r, name)[kind]) for r in reports if kind in getattr(r, name)]
-        for kind in kinds
-    }
+    """Return one loss over the minutes as an SVG, a line for each kind of sample."""
+    told = [(report.minutes, report.losses.get(name, {})) for report in reports]
+    kinds = sorted({kind for _, losses in told for kind in losses})
+    points = {kind: [(minutes, losses[kind]) for minutes, losses in told if kind in losses] for kind in kinds}
     values = [value for line in points.values() for _, value in line] or [1.0]
     low, high = min(values), max(values)
     start, end = reports[0].minutes, max(reports[-1].minutes, reports[0].minutes + 0.1)

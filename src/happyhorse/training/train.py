@@ -28,6 +28,7 @@ from happyhorse.model.video_vae import VideoVae
 from happyhorse.shapes import PATCH
 from happyhorse.training.clips import Batch, Clip, Codecs, Kind, collate, make_clips
 from happyhorse.training.draw import DrawnPool
+from happyhorse.training.report import Report, Tally
 from happyhorse.training.state import load_state, save_state
 from happyhorse.training.tutor import WEIGHT as TUTOR_WEIGHT
 from happyhorse.training.tutor import Tutor
@@ -39,8 +40,8 @@ BY_RATIO = {"16:9": WIDE, "9:16": TALL, "1:1": SQUARE}
 KINDS: dict[str, Kind] = {
     "picture": Kind("picture", 0, (*MOST, *MOST, *RARE)),
     "voice": Kind("voice", 3, (WIDE,), pictures=False),
-    "short": Kind("short", 2, (*MOST, *MOST, *RARE), photos=0.1),
-    "long": Kind("long", 5, MOST, photos=0.1),
+    "short": Kind("short", 2, (*MOST, *MOST, *RARE), photos=0.25),
+    "long": Kind("long", 5, MOST, photos=0.2),
 }
 BATCH = {"picture": 48, "voice": 12, "short": 6, "long": 3}
 CAPACITY = {"picture": 24_000, "voice": 3000, "short": 1500, "long": 500}
@@ -66,54 +67,13 @@ DROP_TEXT, FIRST_FRAME, CLEAN_AUDIO = 0.1, 0.4, 0.08
 DROP_TEXT_OF_GIVEN = 0.4
 """A first frame says more than most prompts beside it do; with a whole prompt at hand it would not be looked at."""
 PEAK_RATE, MUON_RATE = 1.2e-3, 3e-3
+LOSS_WEIGHTS = {"video": 1.0, "audio": 1.0, "mouth": TUTOR_WEIGHT}
 WARMUP_STEPS = 200
 EMA_DECAY = 0.9985
 SAVE_EVERY_S = 90.0
 REPORT_EVERY = 25
 SHARED_NOISE = 0.7
 SAMPLER = SamplerSettings("euler", 8, 1.5, Guidance(video=2.0), SHARED_NOISE)
-
-
-@dataclass(frozen=True)
-class Report:
-    """What the trainer says now and then: mean losses since the last report, by kind of sample."""
-
-    step: int
-    minutes: float
-    stage: int
-    video_loss: Mapping[str, float]
-    audio_loss: Mapping[str, float]
-    mouth_loss: Mapping[str, float]
-    step_s: float
-    num_drawn: Mapping[str, int]
-
-    def line(self) -> str:
-        """The report as one line of text."""
-        parts = [f"{self.minutes:6.1f} min, step {self.step}, stage {self.stage}, {self.step_s:.2f} s a step"]
-        for name, losses in (
-            ("video", self.video_loss),
-            ("audio", self.audio_loss),
-            ("mouth", self.mouth_loss),
-        ):
-            parts.append(f"{name} " + " ".join(f"{kind} {loss:.3f}" for kind, loss in sorted(losses.items())))
-        parts.append("drawn " + " ".join(f"{kind} {count}" for kind, count in sorted(self.num_drawn.items())))
-        return "; ".join(parts)
-
-
-@dataclass(frozen=True)
-class Losses:
-    """Mean squared velocity error of each modality, and the tutor's of mouths; None where the batch has none."""
-
-    video: Tensor | None
-    audio: Tensor | None
-    mouth: Tensor | None = None
-
-    def total(self) -> Tensor:
-        """What is minimised."""
-        parts = [loss for loss in (self.video, self.audio) if loss is not None]
-        if self.mouth is not None:
-            parts.append(TUTOR_WEIGHT * self.mouth)
-        return torch.stack(parts).sum()
 
 
 @dataclass(frozen=True)
@@ -203,17 +163,17 @@ def predict(model: Transformer, noised: Noised, text: Float[Tensor, "b m ct"]) -
     return velocity
 
 
-def flow_losses(said: Latents, noised: Noised, weights: Weights) -> Losses:
-    """Mean squared error over what was to be generated."""
-    video = audio = None
+def flow_losses(said: Latents, noised: Noised, weights: Weights) -> dict[str, Tensor]:
+    """Mean squared error of each modality that the batch has, over what was to be generated."""
+    losses = {}
     if said.video.numel():
         error = (said.video - noised.velocity.video).square() * weights.video.view(1, -1, 1, 1, 1)
         counts = noised.video_mask * noised.weight
-        video = (error * counts).mean() / counts.mean()
+        losses["video"] = (error * counts).mean() / counts.mean()
     if said.audio.numel():
         error = (said.audio - noised.velocity.audio).square() * weights.audio
-        audio = (error * noised.audio_mask).mean() / noised.audio_mask.mean().clamp(min=0.1)
-    return Losses(video, audio)
+        losses["audio"] = (error * noised.audio_mask).mean() / noised.audio_mask.mean().clamp(min=0.1)
+    return losses
 
 
 def make_optimizers(model: Transformer) -> dict[str, Optimizer]:
@@ -258,16 +218,18 @@ class Trainer:
         self.rng = np.random.default_rng(seed)
         self.generator = torch.Generator().manual_seed(seed)
 
-    def train_step(self, clips: list[Clip], *, progress: float) -> Losses:
-        """One update; `progress` is the share of the run that is over."""
+    def train_step(self, clips: list[Clip], *, progress: float) -> dict[str, Tensor]:
+        """One update; return its losses; `progress` is the share of the run that is over."""
         noised = add_noise(collate(clips, self.rng), self.null_text, self.generator)
         scale = learning_scale(self.step, progress)
         for name, optimizer in self.optimizers.items():
             optimizer.param_groups[0]["lr"] = self.base_rates[name] * scale
         said = predict(self.model, noised, noised.text)
         mouth = self.tutor.loss(noised.mouth, num_video=noised.weight[0].numel() // PATCH**2)
-        losses = replace(flow_losses(said, noised, self.weights), mouth=mouth)
-        losses.total().backward()
+        losses = flow_losses(said, noised, self.weights)
+        if mouth is not None:
+            losses["mouth"] = mouth
+        torch.stack([LOSS_WEIGHTS[name] * loss for name, loss in losses.items()]).sum().backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers.values():
             optimizer.step()
@@ -384,31 +346,3 @@ def run(
 
 def _shape(clip: Clip) -> tuple[int, ...]:
     return clip.video.shape
-
-
-class Tally:
-    """Sums losses by kind between two reports."""
-
-    def __init__(self) -> None:
-        self.video: dict[str, list[float]] = {}
-        self.audio: dict[str, list[float]] = {}
-        self.mouth: dict[str, list[float]] = {}
-        self.count, self.started = 0, time.monotonic()
-
-    def add(self, kind: str, losses: Losses) -> None:
-        self.count += 1
-        for sums, loss in (
-            (self.video, losses.video),
-            (self.audio, losses.audio),
-            (self.mouth, losses.mouth),
-        ):
-            if loss is not None:
-                sums.setdefault(kind, []).append(loss.item())
-
-    def report(self, step: int, minutes: float, stage: int, drawn: Mapping[str, int]) -> Report:
-        video, audio, mouth = (
-            {kind: float(np.mean(values)) for kind, values in losses.items()}
-            for losses in (self.video, self.audio, self.mouth)
-        )
-        step_s = (time.monotonic() - self.started) / self.count
-        return Report(step, minutes, stage, video, audio, mouth, step_s, drawn)
