@@ -65,6 +65,8 @@ class Settings:
     signer: Path | None = None
     """HAPPYHORSE_SIGNER: PEM file with the private key and the certificates that sign clips; the same on every machine of a
     fleet. Made and kept in the data folder else."""
+    fp8: bool = False
+    """HAPPYHORSE_FP8=1: the 15 B engine's networks compute in eight bits, faster and less exactly; docs/magihuman.md."""
     server: str = "http://127.0.0.1:8000"
     """HAPPYHORSE_SERVER: where the commands that talk to a server find it."""
     api_key: str | None = None
@@ -91,6 +93,7 @@ class Settings:
             jobs_per_key=_count(text("JOBS_PER_KEY"), "JOBS_PER_KEY"),
             allow_local_urls=text("ALLOW_LOCAL_URLS") == "1",
             signer=Path(own).expanduser() if (own := text("SIGNER")) else None,
+            fp8=text("FP8") == "1",
             server=text("SERVER") or cls.server,
             api_key=text("API_KEY"),
             hosted=Hosted(

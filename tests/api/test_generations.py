@@ -3,6 +3,7 @@ import json
 import socket
 
 import httpx
+import jsonschema
 import numpy as np
 import pytest
 from PIL import Image
@@ -271,6 +272,29 @@ def test_the_document_describes_every_route_and_its_examples_are_valid(http):
     text = json.dumps(document)
     for name in {ref.split('"')[0] for ref in text.split('"$ref": "#/components/schemas/')[1:]}:
         assert name in document["components"]["schemas"]
+
+
+def test_every_answer_has_an_example_that_is_true_to_its_schema(http):
+    document = http.get("/openapi.json").json()
+    native = {"generations", "webhooks", "files", "keys", "usage", "models"}
+    operations = [found for path in document["paths"].values() for found in path.values()]
+    answers = [
+        found["responses"][status]["content"]["application/json"]["schema"]
+        for found in operations
+        if native & set(found.get("tags", ()))
+        for status in found["responses"].keys() & {"200", "201", "202"}
+        if "application/json" in found["responses"][status].get("content", {})
+    ]
+    names = {answer.get("items", answer)["$ref"].rpartition("/")[2] for answer in answers if answer}
+    assert len(names) > 12
+    for name in names | {"KeyLimits", "Problem"}:
+        (example,) = document["components"]["schemas"][name]["examples"]
+        schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        jsonschema.validate(example, schema, format_checker=jsonschema.FormatChecker())
+        assert (
+            example.keys() == document["components"]["schemas"][name]["properties"].keys()
+            or name == "KeyLimits"
+        )
 
 
 def test_health_and_metrics_need_no_key_and_count_by_route(http, service):

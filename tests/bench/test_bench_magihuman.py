@@ -9,11 +9,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from happyhorse.bench import magihuman
-from happyhorse.bench.magihuman import BENCH_PRESETS, TINY_PRESET, bench_magihuman
-from happyhorse.errors import OutOfMemory
+from happyhorse.bench.magihuman import BENCH_PRESETS, TINY_PRESET, Kept, bench_magihuman
+from happyhorse.errors import InvalidRequest, OutOfMemory
 from happyhorse.model.config import PRESETS
 from happyhorse.model.fp8 import Fp8Linear
+from happyhorse.model.fp8_products import Fp8Product
 from happyhorse.model.random_weights import random_network
+from happyhorse.model.stream import StreamedBlock
 from happyhorse.model.transformer import GroupedLinear, Transformer
 
 TINY, CPU = BENCH_PRESETS[TINY_PRESET], torch.device("cpu")
@@ -33,7 +35,7 @@ def test_each_stage_does_the_arithmetic_that_is_counted(size, stages, monkeypatc
         return seconds
 
     monkeypatch.setattr(magihuman, "_seconds", counting)
-    timings = bench_magihuman(TINY, size, duration_s=3, fp8=False, device=CPU)
+    timings = bench_magihuman(TINY, size, duration_s=3, device=CPU)
     assert [timing.work.stage for timing in timings] == stages
     for timing, flop in zip(timings, counted, strict=True):
         assert flop == pytest.approx(timing.work.flop, rel=0.1)
@@ -72,13 +74,30 @@ def test_a_stage_that_does_not_fit_is_named(monkeypatch):
 
     monkeypatch.setattr(Transformer, "forward", full)
     with pytest.raises(OutOfMemory, match=r"stage base does not fit on this device: CUDA out of memory$"):
-        bench_magihuman(TINY, "256p", duration_s=3, fp8=False, device=CPU)
+        bench_magihuman(TINY, "256p", duration_s=3, device=CPU)
 
 
 def command(*arguments):
     code = "import sys; from happyhorse.cli.app import main; main(sys.argv[1:])"
     line = [sys.executable, "-c", code, "bench", "magihuman", *arguments]
     return subprocess.run(line, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "kept", [Kept(fp8=True, multiply_fp8=True), pytest.param(Kept(streamed=True), marks=pytest.mark.slow)]
+)
+def test_networks_are_timed_as_they_are_kept(kept, monkeypatch):
+    seen = set()
+    for kind in (Fp8Product, StreamedBlock):
+        true = kind.forward
+        monkeypatch.setattr(kind, "forward", lambda *a, kind=kind, true=true: (seen.add(kind), true(*a))[1])
+    bench_magihuman(TINY, "256p", duration_s=3, device=CPU, kept=kept)
+    assert seen == {StreamedBlock if kept.streamed else Fp8Product}
+
+
+def test_what_does_not_go_together_is_refused():
+    with pytest.raises(InvalidRequest, match="products in FP8 and streamed networks cannot be combined"):
+        Kept(fp8=True, streamed=True, multiply_fp8=True)
 
 
 @pytest.mark.slow

@@ -37,6 +37,7 @@ from happyhorse.media.read import decode_audio, decode_frame, probe
 from happyhorse.media.write import encode
 from happyhorse.model.convert import convert_network
 from happyhorse.model.follow import follow, lead
+from happyhorse.model.fp8_products import Fp8Product
 from happyhorse.model.pack import pack
 from happyhorse.model.parts import Parts
 from happyhorse.model.pictures import first_frame
@@ -474,6 +475,16 @@ def test_a_conversion_is_used_where_there_is_one(downloaded, name):
         convert_network(folder / "distill", folder / "distill-fp8", CONFIG, storage="fp8")
         (folder / "distill").rename(folder / "away")
         assert torch.equal(load("distill")(SEQUENCE).video, rounded.video)
+
+
+def test_networks_multiply_in_eight_bits_where_that_was_chosen(downloaded):
+    folder, expected = downloaded
+    load = NetworkLoader(folder, torch.device("cpu"), arrangement("resident fp8"), multiply_fp8=True)
+    with torch.inference_mode():
+        model = load("distill")
+        found = model(SEQUENCE)
+    assert any(isinstance(module, Fp8Product) for module in model.modules())
+    assert float((found.video - expected.video).abs().mean()) < 0.15 * float(expected.video.std())
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,11 @@ def test_after_a_failure_clearly_less_is_planned_until_nothing_is_leaner(lines):
     assert made[-1].arrangement.streamed
 
 
+def test_eight_bits_can_be_chosen_where_there_is_room():
+    assert plan_memory(clip(SMALL), 139 * GB, fp8=True).arrangement.name == "resident fp8"
+    assert plan_memory(clip(SMALL), 8 * GB, fp8=True).arrangement.name == "streamed fp8"
+
+
 def test_several_gpus_share_the_sequence_but_not_the_weights():
     free_bytes = 80 * GB
     stages = [

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from happyhorse.eval.codec import CodecQuality
 from happyhorse.eval.edits import Heard
+from happyhorse.eval.nano import Lips, Table
 from happyhorse.eval.phonemes import Recogniser
 from happyhorse.eval.speech import SpeechQuality, confusions, measure_speech
+from happyhorse.eval.table import lines
 from happyhorse.media.write import encode
 from happyhorse.model.audio_vae import AudioVae, AudioVaeConfig
 
@@ -37,7 +40,20 @@ def test_finished_clips_are_listened_to_beside_the_world(tmp_path):
     sound = np.zeros((2, 48_000), np.float32)
     encode(path, iter([np.zeros((64, 64, 3), np.uint8)] * 25), size=(64, 64), audio=sound, metadata={})
     vae = AudioVae(AudioVaeConfig(width=16, num_blocks=1)).eval()
-    quality = measure_speech(Recogniser().eval(), vae, [(path, ["h", "_", "əʊ"])], count=2)
+    clips = [(path, ["h", "_", "əʊ"]), (path, ["_"])]
+    quality = measure_speech(Recogniser().eval(), vae, clips, count=2)
     assert [one.said for one in quality.nano] == [("h", "oʊ")]
+    assert quality.num_silent == 1
     assert [one.said for one in quality.world] == [one.said for one in quality.codec]
     assert all(len(one.said) > 8 for one in quality.world)
+    assert measure_speech(Recogniser().eval(), vae, clips[1:], count=2) is None
+
+
+def test_the_table_says_how_much_was_misheard_and_where_nothing_was_said():
+    table = Table((), 0.95, (Lips(0.7, 0),), (Lips(0.5, 1),))
+    quality = SpeechQuality((GOOD,), (GOOD, POOR), (POOR, POOR), num_silent=1)
+    rows = "\n".join(lines(table, CodecQuality(30, 29, 24, 0.5), [], [], quality))
+    assert "nano 20%, codec 10%, above it 10%; instrument 0%; 1 of 3 clips" in rows
+    assert "f > X 2, j > - 2" in rows
+    assert "void" not in rows
+    assert "phoneme" not in "\n".join(lines(table, CodecQuality(30, 29, 24, 0.5), [], []))

@@ -20,6 +20,7 @@ from happyhorse.api.compat import (
     acedata,
     aiml,
     dashscope,
+    dashscope_uploads,
     fal,
     fal_storage,
     inferencesh,
@@ -49,7 +50,7 @@ _DEADLINE_S = 1.0
 _log = logging.getLogger("happyhorse.api")
 
 _DIALECTS: Mapping[str, Sequence[APIRouter]] = {
-    "dashscope": (dashscope.router,),
+    "dashscope": (dashscope.router, dashscope_uploads.router),
     "openai": (openai.router, openai_webhooks.router),
     "replicate": (replicate.router,),
     "inferencesh": (inferencesh.router,),

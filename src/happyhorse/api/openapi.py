@@ -1,4 +1,4 @@
-"""The OpenAPI document: the framework's own, plus what it cannot see: bodies read by hand, keys, and every kind of error."""
+"""The OpenAPI document: the framework's own, plus what it cannot see: bodies read by hand, keys, errors, examples."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from happyhorse.api import generations
+from happyhorse.api.examples import EXAMPLES
 from happyhorse.api.problems import MEDIA_TYPE, Problem
 
 _NATIVE = frozenset({"generations", "webhooks", "files", "keys", "usage", "models", "prompts"})
@@ -41,6 +42,8 @@ def document(app: FastAPI) -> dict[str, Any]:
         body = generations.BODY_SCHEMA.model_json_schema(ref_template=f"{_REF}{{model}}")
         schemas.update(body.pop("$defs", {}))
         schemas |= {"GenerationRequest": body, "Problem": Problem.model_json_schema()}
+        for name, example in EXAMPLES.items():
+            schemas[name]["examples"] = [example]
         for path, operation in _operations(made):
             _add_errors(path, operation)
         for unused in ("HTTPValidationError", "ValidationError"):

@@ -107,6 +107,7 @@ def create_key(request: Request, here: Here, body: NewKey) -> views.NewKeyView:
 
 @router.get("/v1/keys", response_model=list[views.KeyView], tags=["keys"])
 def keys(request: Request, here: Here) -> list[views.KeyView]:
+    """Every key with its limits, revoked ones too; never a secret."""
     here.auth.identify(request, "admin")
     return [views.KeyView.model_validate(views.key(found)) for found in here.service.keys.list()]
 
@@ -205,6 +206,7 @@ class Models(BaseModel):
 
 @router.get("/v1/models", response_model=Models, tags=["models"])
 def models(request: Request, here: Here) -> Models:
+    """The engines that can be asked for here."""
     here.auth.identify(request, "read")
     live = here.service.workers.live_engines()
     found = [

@@ -18,8 +18,9 @@ from happyhorse.engines.catalog_magihuman import MAGIHUMAN
 from happyhorse.engines.footprint import MLP_ROWS
 from happyhorse.engines.plan import Plan, plan
 from happyhorse.engines.roofline import StageWork, work_of
-from happyhorse.errors import OutOfMemory
+from happyhorse.errors import InvalidRequest, OutOfMemory
 from happyhorse.model.config import PRESETS, ModelConfig
+from happyhorse.model.fp8_products import can_multiply, multiply_in_fp8
 from happyhorse.model.magihuman import Conditions, make_base, refine
 from happyhorse.model.pack import Latents
 from happyhorse.model.random_weights import open_random, random_network
@@ -40,6 +41,27 @@ class Preset:
     capabilities: Capabilities
     turbo: TurboVaeConfig
     decode_work: float = 1.0
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How networks are kept, and how they multiply. Raises: InvalidRequest for what does not go together."""
+
+    fp8: bool = False
+    streamed: bool = False
+    multiply_fp8: bool = False
+
+    def __post_init__(self) -> None:
+        if self.multiply_fp8 and self.streamed:
+            raise InvalidRequest("products in FP8 and streamed networks cannot be combined")
+
+    def __str__(self) -> str:
+        words = (
+            "fp8" if self.fp8 else "bf16",
+            "fp8 products" * self.multiply_fp8,
+            "streamed" * self.streamed,
+        )
+        return ", ".join(filter(None, words))
 
 
 @dataclass(frozen=True)
@@ -93,15 +115,19 @@ def bench_magihuman(
     size: str,
     *,
     duration_s: int,
-    fp8: bool,
     device: torch.device,
-    streamed: bool = False,
+    kept: Kept = Kept(),
     on_stage: Callable[[StageTiming], None] = lambda _: None,
 ) -> list[StageTiming]:
-    """Time the stages of one clip at a size of SIZES, networks resident or `streamed` from the host. Raises: OutOfMemory naming the stage that does not fit."""
+    """Time the stages of one clip at a size of SIZES.
+
+    Raises: OutOfMemory naming the stage that does not fit; InvalidRequest for FP8 products on a GPU that has none.
+    """
+    if kept.multiply_fp8 and not can_multiply(device):
+        raise InvalidRequest("products in FP8 need a GPU of compute capability 9.0 or newer")
     request = parse_request({"prompt": "A cat.", "seed": 1, "duration": duration_s, **SIZES[size]})
     decided = plan(request, preset.capabilities, media={})
-    runs = _Runs(preset, decided, fp8=fp8, streamed=streamed, device=device)
+    runs = _Runs(preset, decided, kept, device=device)
     timings = []
     for work in work_of(decided, preset.capabilities, preset.config):
         timing = _timed(runs, work, device)
@@ -146,11 +172,8 @@ Runs = tuple[Callable[[], object], Callable[[], object]]
 class _Runs:
     """Each method is a stage by its name: it loads the part, and returns what warms it up and what is timed."""
 
-    def __init__(
-        self, preset: Preset, decided: Plan, *, fp8: bool, streamed: bool, device: torch.device
-    ) -> None:
-        self.preset, self.decided, self.device = preset, decided, device
-        self.fp8, self.streamed = fp8, streamed
+    def __init__(self, preset: Preset, decided: Plan, kept: Kept, *, device: torch.device) -> None:
+        self.preset, self.decided, self.kept, self.device = preset, decided, kept, device
         self.noise = gaussian(torch.Generator(device).manual_seed(decided.seed))
         self.networks = networks_of(preset.config)
         text = self._draw(1, decided.tokens.text, preset.config.text_channels)
@@ -206,11 +229,13 @@ class _Runs:
         return lambda: next(vae.decode_stream(latent)), run
 
     def _network(self, network: Network) -> Transformer:
-        if not self.streamed:
-            model = random_network(network.config, device=self.device, fp8=self.fp8)
+        if not self.kept.streamed:
+            model = random_network(network.config, device=self.device, fp8=self.kept.fp8)
             slice_mlps(model, MLP_ROWS)
+            if self.kept.multiply_fp8:
+                multiply_in_fp8(model)
             return model
-        model, tensors = open_random(network.config, device=self.device, fp8=self.fp8)
+        model, tensors = open_random(network.config, device=self.device, fp8=self.kept.fp8)
         load_on_host(model, tensors, device=self.device, pinned=self.device.type == "cuda")
         slice_mlps(model, MLP_ROWS)
         stream_blocks(model, Slots.of(model, self.device))

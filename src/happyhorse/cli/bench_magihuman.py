@@ -9,12 +9,12 @@ import typer
 from happyhorse.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from happyhorse.bench.magihuman import StageTiming
+    from happyhorse.bench.magihuman import Kept, StageTiming
 
 TERA = 1e12
 
 
-def bench_magihuman(
+def bench_magihuman(  # noqa: PLR0913, PLR0917  one parameter for each flag
     random_weights: Annotated[
         bool,
         typer.Option("--random-weights", help="Measure on this machine, with networks of random values."),
@@ -24,6 +24,9 @@ def bench_magihuman(
     ] = None,
     size: Annotated[str, typer.Option(help="256p, 540p or 1080p.", metavar="NAME")] = "256p",
     fp8: Annotated[bool, typer.Option("--fp8", help="Keep the networks' matrices in eight bits.")] = False,
+    fp8_products: Annotated[
+        bool, typer.Option("--fp8-products", help="Keep them so and multiply so, where the GPU can.")
+    ] = False,
     streamed: Annotated[
         bool,
         typer.Option("--streamed", help="Keep the networks in host memory, two layers at a time on the GPU."),
@@ -36,14 +39,15 @@ def bench_magihuman(
 ) -> None:
     """Count the arithmetic of engine magihuman by stage and the least time it takes, or measure each stage here."""
     if random_weights:
-        _measure(preset, size, duration, fp8=fp8, streamed=streamed, as_json=as_json)
+        from happyhorse.bench.magihuman import Kept
+
+        kept = Kept(fp8=fp8 or fp8_products, streamed=streamed, multiply_fp8=fp8_products)
+        _measure(preset, size, duration, kept, as_json=as_json)
     else:
         _count(duration, tflops)
 
 
-def _measure(
-    name: str | None, size: str, duration_s: int, *, fp8: bool, streamed: bool, as_json: bool
-) -> None:
+def _measure(name: str | None, size: str, duration_s: int, kept: Kept, *, as_json: bool) -> None:
     import torch
 
     from happyhorse.bench.magihuman import BENCH_PRESETS, FULL_PRESET, SIZES, TINY_PRESET, bench_magihuman
@@ -61,10 +65,9 @@ def _measure(
         )
     device = torch.device("cuda" if on_gpu else "cpu")
     where = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads"
-    weights = ("fp8" if fp8 else "bf16") + (", streamed" if streamed else "")
-    about = {"preset": name, "size": size, "duration_s": duration_s, "weights": weights}
+    about = {"preset": name, "size": size, "duration_s": duration_s, "weights": str(kept)}
     if not as_json:
-        print(f"{name}, {duration_s} s at {size}, {weights}, on {where}, torch {torch.__version__}")
+        print(f"{name}, {duration_s} s at {size}, {kept}, on {where}, torch {torch.__version__}")
         print(
             f"{'stage':<7} {'tokens':>7} {'passes':>6} {'TFLOP':>10} {'seconds':>8} {'TFLOP/s':>8} {'peak GB':>8}"
         )
@@ -72,9 +75,8 @@ def _measure(
         BENCH_PRESETS[name],
         size,
         duration_s=duration_s,
-        fp8=fp8,
-        streamed=streamed,
         device=device,
+        kept=kept,
         on_stage=(lambda _: None) if as_json else _print,
     )
     in_all = sum(timing.seconds for timing in timings)

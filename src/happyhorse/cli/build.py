@@ -98,7 +98,7 @@ def load_engine(name: str, testcard_seconds: float) -> Engine:
         settings = Settings.from_env()
         wanted = settings.rewrite
         rewriter = Rewriter(wanted.url, wanted.model, wanted.key) if wanted.url else None
-        return open_engine(name, settings.weights_dir, rewriter=rewriter)
+        return open_engine(name, settings.weights_dir, rewriter=rewriter, fp8=settings.fp8)
     if name == "hosted":
         return _load_hosted()
     from happyhorse.engines.local import LocalEngine

@@ -35,7 +35,8 @@ def _follow(ranks: Ranks) -> None:
     from happyhorse.settings import Settings
 
     try:
-        follow_engine(Settings.from_env().weights_dir, ranks)
+        settings = Settings.from_env()
+        follow_engine(settings.weights_dir, ranks, fp8=settings.fp8)
     except HappyHorseError as err:
         _fail(f"process {ranks.rank}: {err.message}", code=1)
     sys.exit(0)

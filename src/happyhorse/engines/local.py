@@ -31,10 +31,10 @@ from happyhorse.media.write import encode
 from happyhorse.model.audio_vae import AudioVae
 from happyhorse.model.checkpoint import Checkpoint, load_checkpoint, weights_hash
 from happyhorse.model.complete import Reading, choose, complete, said
-from happyhorse.model.pack import Latents, Phonemes, pack
+from happyhorse.model.pack import Latents, pack
 from happyhorse.model.phonemes import Spoken, phonemes_of
 from happyhorse.model.pixels import from_bytes, to_bytes
-from happyhorse.model.sampler import Step, Velocity, denoise, video_noise
+from happyhorse.model.sampler import OnStep, Step, Velocity, denoise, video_noise
 from happyhorse.model.still import StillPicture
 from happyhorse.model.text import TextEncoder
 from happyhorse.model.video_vae import VideoVae
@@ -134,30 +134,47 @@ class LocalEngine:
         return {} if plan.image is not None else choose(reading, plan.seed), reading
 
     def _denoise(self, plan: Plan, shape: LatentShape, reporter: Reporter) -> Latents:
-        model, settings = self.weights.checkpoint.model, self.weights.checkpoint.sampler
-        num_audio = shape.audio().num_latents
+        settings = self.weights.checkpoint.sampler
         chosen, reading = self._understand(plan)
         gender = chosen.get("gender") or reading["gender"]
-        phonemes = phonemes_of(_speak(plan, "male" if gender == "man" else "female"), num_audio=num_audio)
-        silence = phonemes_of([], num_audio=num_audio)  # guidance leads away from a closed mouth too
-        first = None if plan.image is None else self._first_frame(plan)
+        spoken = _speak(plan, "male" if gender == "man" else "female")
+        text, null_text = self.weights.text.encode([complete(plan.prompt, chosen, reading), ""]).split(1)
         generator = torch.Generator().manual_seed(plan.seed)
-        audio = torch.randn(1, num_audio, model.config.audio_channels, generator=generator)
-        size = (1, model.config.latent_channels, shape.frames, shape.height, shape.width)
-        video = video_noise(size, shared=settings.shared_noise, generator=generator)
 
-        def velocity_for(prompt: str, phonemes: Phonemes) -> Velocity:
-            text = self.weights.text.encode([prompt])
-            rows = partial(pack, model.config, text=text, phonemes=phonemes)
-            return lambda now: model(rows(video=now.video, audio=now.audio, first_frame=first))
+        def make(
+            frames: int, num_audio: int, spoken: list[Spoken], first: Tensor | None, on_step: OnStep | None
+        ) -> Latents:
+            model = self.weights.checkpoint.model
+            size = (1, model.config.latent_channels, frames, shape.height, shape.width)
+            audio = torch.randn(1, num_audio, model.config.audio_channels, generator=generator)
+            video = video_noise(size, shared=settings.shared_noise, generator=generator)
 
-        return denoise(
-            velocity_for(complete(plan.prompt, chosen, reading), phonemes),
-            Latents(video, audio),
-            settings=replace(settings, num_steps=plan.num_steps),
-            unconditional=velocity_for("", silence) if settings.guidance else None,
-            first_frame=first,
-            on_step=lambda step: reporter.say(
+            def velocity_for(text: Tensor, spoken: list[Spoken]) -> Velocity:
+                phonemes = phonemes_of(spoken, num_audio=max(1, num_audio))
+                rows = partial(pack, model.config, text=text, phonemes=phonemes, first_frame=first)
+                return lambda now: model(rows(video=now.video, audio=now.audio))
+
+            return denoise(
+                velocity_for(text, spoken),
+                Latents(video, audio),
+                settings=replace(settings, num_steps=plan.num_steps),
+                # guidance leads away from a closed mouth too
+                unconditional=velocity_for(null_text, []) if settings.guidance else None,
+                first_frame=first,
+                on_step=on_step,
+            )
+
+        first = None
+        if plan.image is not None:
+            first = self._first_frame(plan)
+        elif settings.picture_first:
+            first = make(1, 0, [], None, None).video
+        return make(
+            shape.frames,
+            shape.audio().num_latents,
+            spoken,
+            first,
+            lambda step: reporter.say(
                 "base", step.index + 1, step.num_steps, preview=self._glimpse(plan, step)
             ),
         )

@@ -20,6 +20,7 @@ from happyhorse.hub.parts import Part
 from happyhorse.hub.store import WeightStore
 from happyhorse.model.convert import TURBO_VAE_FILE
 from happyhorse.model.follow import lead
+from happyhorse.model.fp8_products import can_multiply, multiply_in_fp8
 from happyhorse.model.layouts import load_network, open_network
 from happyhorse.model.oobleck import Oobleck
 from happyhorse.model.parallel import Ranks
@@ -38,12 +39,21 @@ _log = logging.getLogger("happyhorse.magihuman")
 
 
 class Arranger:
-    """Chooses an arrangement for each clip by what is free on the GPU; parts stay loaded while the arrangement stays."""
+    """Chooses an arrangement for each clip by what is free on the GPU; parts stay loaded while the arrangement stays.
+
+    With `fp8` networks are in eight bits even where there is room, and multiply so where the GPU can.
+    """
 
     def __init__(
-        self, store: WeightStore, parts: dict[str, Part], device: torch.device, ranks: Ranks | None = None
+        self,
+        store: WeightStore,
+        parts: dict[str, Part],
+        device: torch.device,
+        ranks: Ranks | None = None,
+        *,
+        fp8: bool = False,
     ) -> None:
-        self.store, self.parts, self.device, self.ranks = store, parts, device, ranks
+        self.store, self.parts, self.device, self.ranks, self.fp8 = store, parts, device, ranks, fp8
         self.found: MemoryPlan | None = None
         self.arranged = Parts({})
 
@@ -72,11 +82,11 @@ class Arranger:
     def _choose(self, plan: Plan, free_bytes: int, total_bytes: int, failed: str | None) -> MemoryPlan:
         ranks = self.ranks.count if self.ranks else 1
         if failed is None:
-            return plan_memory(plan, free_bytes, total_bytes=total_bytes, ranks=ranks)
+            return plan_memory(plan, free_bytes, total_bytes=total_bytes, ranks=ranks, fp8=self.fp8)
         if self.ranks is not None and self.ranks.is_calling:
             raise OutOfMemory(failed)
         try:
-            return plan_memory(plan, free_bytes, ranks=ranks, failed=self.found)
+            return plan_memory(plan, free_bytes, ranks=ranks, fp8=self.fp8, failed=self.found)
         except OutOfMemory as err:
             raise OutOfMemory(f"{failed}; {err.message}") from err
 
@@ -107,7 +117,8 @@ class Arranger:
             AUDIO_VAE: lambda: Oobleck.load(_only(folders[AUDIO_VAE])).to(device),
             TURBO_VAE: lambda: TurboVae.load(root / TURBO_VAE_FILE, dtype=torch.bfloat16).to(device),
         }
-        loader = NetworkLoader(root, device, chosen, sharers=self.ranks.count if self.ranks else 1)
+        sharers = self.ranks.count if self.ranks else 1
+        loader = NetworkLoader(root, device, chosen, sharers=sharers, multiply_fp8=self.fp8)
         for name in self.parts.keys() & NETWORKS.keys():
             found[name] = partial(self._network, name, loader)
         return found
@@ -122,13 +133,21 @@ class Arranger:
 class NetworkLoader:
     """Loads networks as one arrangement has them, from a conversion beside the download where there is one.
 
-    Streamed networks share their slots. `sharers` processes load on this machine.
+    Streamed networks share their slots. `sharers` processes load on this machine. With `multiply_fp8` networks in eight bits
+    that are not streamed multiply so too, where the GPU can.
     """
 
     def __init__(
-        self, root: Path, device: torch.device, arrangement: Arrangement, *, sharers: int = 1
+        self,
+        root: Path,
+        device: torch.device,
+        arrangement: Arrangement,
+        *,
+        sharers: int = 1,
+        multiply_fp8: bool = False,
     ) -> None:
         self.root, self.device, self.arrangement, self.sharers = root, device, arrangement, sharers
+        self.multiply_fp8 = multiply_fp8 and can_multiply(device)
         self.slots: Slots | None = None
 
     def __call__(self, name: str) -> Transformer:
@@ -139,6 +158,8 @@ class NetworkLoader:
         if not self.arrangement.streamed:
             model = load_network(folder, config, device=self.device, fp8=fp8)
             slice_mlps(model, MLP_ROWS)
+            if self.multiply_fp8:
+                multiply_in_fp8(model)
             return model
         # What is yet to be rounded to FP8 goes to the GPU for it, matrix by matrix.
         model, tensors = open_network(

@@ -24,8 +24,10 @@ from happyhorse.model.release import NETWORKS
 from happyhorse.model.transformer import Transformer
 
 
-def open_engine(name: str, weights_dir: Path, *, rewriter: Rewriter | None = None) -> MagiHumanEngine:
-    """Return an engine on this machine's GPU.
+def open_engine(
+    name: str, weights_dir: Path, *, rewriter: Rewriter | None = None, fp8: bool = False
+) -> MagiHumanEngine:
+    """Return an engine on this machine's GPU; with `fp8` its networks compute in eight bits.
 
     Raises: WeightsMissing naming the parts that are not here and how to get them; EngineError without a GPU, or for a number of
     processes that cannot share the work.
@@ -42,13 +44,13 @@ def open_engine(name: str, weights_dir: Path, *, rewriter: Rewriter | None = Non
         raise WeightsMissing(
             f"{store.root / TURBO_VAE_FILE} is not made yet: happyhorse weights convert magihuman turbo_vae"
         )
-    arranger = Arranger(store, parts, _gpu(name), ranks)
+    arranger = Arranger(store, parts, _gpu(name), ranks, fp8=fp8)
     return MagiHumanEngine(
         capabilities, Release(NETWORKS, arranger, _digest(store, parts), arranger.device), rewriter=rewriter
     )
 
 
-def follow_engine(weights_dir: Path, ranks: Ranks) -> None:
+def follow_engine(weights_dir: Path, ranks: Ranks, *, fp8: bool = False) -> None:
     """Run the networks that rank 0 runs, on this process's GPU, until it is over. Raises: as `open_engine`."""
     root, device = WeightStore(weights_dir / "magihuman").root, _gpu("magihuman")
     loader: NetworkLoader | None = None
@@ -56,7 +58,7 @@ def follow_engine(weights_dir: Path, ranks: Ranks) -> None:
     def load(network: str, name: str) -> Transformer:
         nonlocal loader
         if loader is None or loader.arrangement.name != name:
-            loader = NetworkLoader(root, device, arrangement(name), sharers=ranks.count)
+            loader = NetworkLoader(root, device, arrangement(name), sharers=ranks.count, multiply_fp8=fp8)
         return loader(network)
 
     follow(load, ranks, kept={each.name for each in ARRANGEMENTS if each.kept or each.streamed})

@@ -2,7 +2,8 @@
 
     resident        every part stays on the GPU
     lean encoder    the same, but the text encoder is on the CPU
-    fp8             the same, networks in eight bits
+    resident fp8    every part stays on the GPU, networks in eight bits
+    fp8             the same, but the text encoder is on the CPU
     swapped         the part of one stage at a time
     swapped fp8     the same, networks in eight bits, the text encoder on the CPU
     streamed        networks stay in host memory, two layers of them on the GPU at a time; the text encoder on the CPU
@@ -36,7 +37,9 @@ from happyhorse.engines.plan import Plan
 from happyhorse.errors import OutOfMemory
 from happyhorse.model.config import PRESETS, ModelConfig
 
-Strategy = Literal["resident", "lean encoder", "fp8", "swapped", "swapped fp8", "streamed", "streamed fp8"]
+Strategy = Literal[
+    "resident", "lean encoder", "resident fp8", "fp8", "swapped", "swapped fp8", "streamed", "streamed fp8"
+]
 
 
 LEANER = 0.8
@@ -57,6 +60,7 @@ class Arrangement:
 ARRANGEMENTS = (
     Arrangement("resident", kept=True, encoder_on_cpu=False),
     Arrangement("lean encoder", kept=True),
+    Arrangement("resident fp8", kept=True, fp8=True, encoder_on_cpu=False),
     Arrangement("fp8", kept=True, fp8=True),
     Arrangement("swapped", encoder_on_cpu=False),
     Arrangement("swapped fp8", fp8=True),
@@ -116,15 +120,16 @@ def plan_memory(
     *,
     total_bytes: int | None = None,
     ranks: int = 1,
+    fp8: bool = False,
     failed: MemoryPlan | None = None,
 ) -> MemoryPlan:
-    """Choose the first arrangement under which a clip fits, with as few strips as will do.
+    """Choose the first arrangement under which a clip fits, with as few strips as will do; with `fp8` one in eight bits.
 
     `total_bytes` is the GPU's, for the words of a refusal; with several `ranks` the sequence is shared by as many GPUs. After
     a plan that `failed` the next is to need clearly less. Raises: OutOfMemory saying what the leanest needs and what is free.
     """
     limit = free_bytes if failed is None else min(free_bytes, int(LEANER * failed.peak_bytes))
-    for each in ARRANGEMENTS:
+    for each in (each for each in ARRANGEMENTS if each.fp8 or not fp8):
         found = _fitted(plan, each, limit, ranks)
         if found.peak_bytes <= limit:
             return found

@@ -23,11 +23,12 @@ from happyhorse.world.sound import speak_line
 FIRST_SEED = 3_500_000_000
 """Scenes from here on are never trained on."""
 FITTED_CLIPS = 36
-STEP = 5
+STEP = 4
 """Frames from one looked-at picture to the next."""
 _CLIP_S = 5
 _DRAWN = (128, 224)
 _LOOKED = (64, 112)
+_ALIKE = 0.5  # correlation above which two halves of a picture are moved by one hand
 _PERSON_SHARE = 0.03  # what a pixel of the person's place counts: enough where the background is one colour
 
 
@@ -94,13 +95,19 @@ def _followed(frames: NDArray[np.uint8]) -> CameraPath:
     pictures, counts = _grey(frames), _background()
     steps = steps_between(pictures, counts).double().numpy()
     half = _LOOKED[1] // 2
-    # Each half of the picture is asked for itself: a hand moves both alike, a flicker does not.
-    left, right = (
-        _unsteady(steps_between(pictures[:, :, side], counts[:, side]).double().numpy())
+    sides = (
+        steps_between(pictures[:, :, side], counts[:, side]).double().numpy()
         for side in (slice(half), slice(half, None))
     )
-    together = float((left * right).sum(1).mean())
-    return CameraPath(float(steps[:, 0].sum()), float(-steps[:, 1].sum()), max(0.0, together) ** 0.5)
+    return CameraPath(float(steps[:, 0].sum()), float(-steps[:, 1].sum()), _tremble(*sides))
+
+
+def _tremble(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
+    """Return how unsteady both halves of the picture are together: a hand moves them alike, a flicker does not."""
+    one, other = _unsteady(left), _unsteady(right)
+    common = float((one * other).sum(1).mean())
+    alone = float(np.sqrt((one**2).sum(1).mean() * (other**2).sum(1).mean()))
+    return common**0.5 if common > _ALIKE * alone else 0.0
 
 
 def _unsteady(steps: NDArray[np.float64]) -> NDArray[np.float64]:

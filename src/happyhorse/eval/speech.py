@@ -28,11 +28,13 @@ _CLIP_S = 5
 
 @dataclass(frozen=True)
 class SpeechQuality:
-    """Phonemes said and heard: of the world's held-out lines, of the same through the codec, of nano's clips."""
+    """Phonemes said and heard: of the world's held-out lines, of the same through the codec, of nano's clips that speak."""
 
     world: tuple[Heard, ...]
     codec: tuple[Heard, ...]
     nano: tuple[Heard, ...]
+    num_silent: int = 0
+    """Clips that were planned to say nothing, although each prompt has a line."""
 
     @property
     def instrument(self) -> float:
@@ -56,6 +58,7 @@ class SpeechQuality:
             "codec": error_rate(self.codec),
             "nano": error_rate(self.nano),
             "above_codec": self.above_codec,
+            "silent": self.num_silent,
             "confusions": [[*edit, times] for edit, times in confusions(self.nano)],
             "each": [error_rate([one]) for one in self.nano],
         }
@@ -72,21 +75,28 @@ def measure_speech(
     clips: Iterable[tuple[Path, Sequence[str]]],
     *,
     count: int = INSTRUMENT_LINES,
-) -> SpeechQuality:
-    """Listen to finished clips, each with the symbols it was to say, and to `count` held-out lines of the world."""
+) -> SpeechQuality | None:
+    """Listen to finished clips, each with the symbols it was to say, and to `count` held-out lines of the world.
+
+    None when no clip was to say anything.
+    """
+    planned = [(path, folded(symbols)) for path, symbols in clips]
+    nano = [Heard(said, recogniser.read(_sound_of(path))) for path, said in planned if said]
+    if not nano:
+        return None
     world, codec = [], []
     for item in held_out(count):
-        said, sound = _said(item.scene)
+        said, sound = said_and_sound(item.scene)
         world.append(Heard(said, recogniser.read(sound)))
         codec.append(Heard(said, recogniser.read(_through(vae, sound))))
-    nano = [
-        Heard(folded(symbols), recogniser.read(torch.from_numpy(decode_audio(path).mean(axis=0))))
-        for path, symbols in clips
-    ]
-    return SpeechQuality(tuple(world), tuple(codec), tuple(nano))
+    return SpeechQuality(tuple(world), tuple(codec), tuple(nano), len(planned) - len(nano))
 
 
-def _said(scene: Scene) -> tuple[tuple[str, ...], Tensor]:
+def _sound_of(path: Path) -> Tensor:
+    return torch.from_numpy(decode_audio(path).mean(axis=0))
+
+
+def said_and_sound(scene: Scene) -> tuple[tuple[str, ...], Tensor]:
     """Return the phonemes that a scene's person says within the clip, and its sound."""
     speech = speak_line(scene)
     assert speech is not None

@@ -49,7 +49,8 @@ def lines(
 def _speech_lines(speech: SpeechQuality) -> Iterator[str]:
     yield (
         f"phoneme errors nano {error_rate(speech.nano):.0%}, codec {error_rate(speech.codec):.0%}, "
-        f"above it {speech.above_codec:.0%}; instrument {speech.instrument:.0%}{_void(speech.void)}"
+        f"above it {speech.above_codec:.0%}; instrument {speech.instrument:.0%}; "
+        f"{speech.num_silent} of {speech.num_silent + len(speech.nano)} clips planned without a line{_void(speech.void)}"
     )
     worst = (
         f"{said or '-'} > {heard or '-'} {times}" for (said, heard), times in confusions(speech.nano, most=8)

@@ -1,7 +1,7 @@
-"""Start the reader process for one file and take its answer; it may crash, hang or lie without harm to the caller.
+"""Have one file read by a process of its own and take its answer; it may crash, hang or lie without harm to the caller.
 
-The file is opened here and handed over as a descriptor, the samples come back in an unnamed temporary file. The child
-gets no environment (so no secrets), limits its own memory and processor time, and is killed when the wall clock says so.
+The file is opened here and handed over as a descriptor, the samples come back in an unnamed temporary file. The reader
+has no environment (so no secrets), limits its own memory and processor time, and is killed when the wall clock says so.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import json
 import math
 import os
 import stat
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from io import BufferedReader
@@ -22,10 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from happyhorse.errors import EngineError, MediaError
+from happyhorse.media.forkserver import ForkServer
 
 MAX_FILE_BYTES = 200_000_000
 _ANSWER_BYTES = 64_000
 _CPU_S = {"probe": 60, "image": 30, "video": 400, "frame": 60, "audio": 60, "tags": 30}
+
+_READERS = ForkServer("happyhorse.media.worker")
 
 Kind = Literal["", "image", "video", "audio"]
 
@@ -90,11 +91,9 @@ def read(file: BufferedReader, call: Call, *, field: str) -> Reading:
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as log:
         status = _run(file, call, out, said, log)
         said.seek(0)
-        ready, _, text = said.read(_ANSWER_BYTES).partition(b"\n")
+        text = said.read(_ANSWER_BYTES)
         if status is None:
             raise MediaError(f"{field}: {name} takes more than {_wall_s(call)} s to read", field=field)
-        if ready != b"ready":
-            raise EngineError(f"the media reader did not start: {_last_line(log)}")
         if status != 0 or not text:
             raise MediaError(f"{field}: {name} {_how_it_died(status, log)}", field=field)
         answer = json.loads(text)
@@ -115,23 +114,11 @@ def shaped(reading: Reading, itemsize: int) -> bool:
 
 
 def _run(file: IO[bytes], call: Call, out: IO[bytes], said: IO[bytes], log: IO[bytes]) -> int | None:
-    """Return the exit status, None after a timeout."""
+    """Return the exit status, None after a timeout. Raises: EngineError when the reader cannot start."""
     file.seek(0)
-    descriptors = (file.fileno(), out.fileno())
-    # -P: no code from the working directory; sys.path instead of the environment: the same packages, no secrets.
-    command = [sys.executable, "-P", "-m", "happyhorse.media.worker", *map(str, descriptors)]
-    command += [str(_CPU_S[call.op]), json.dumps(call.__dict__)]
-    environment = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OPENBLAS_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=said, stderr=log, pass_fds=descriptors, env=environment
-    )
-    try:
-        return process.wait(_wall_s(call))
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        process.kill()
-        process.wait()
+    request = json.dumps({**call.__dict__, "cpu_s": _CPU_S[call.op]}).encode()
+    reader = _READERS.fork(request, [stream.fileno() for stream in (file, out, said, log)])
+    return reader.wait(_wall_s(call))
 
 
 def _wall_s(call: Call) -> int:

@@ -1,7 +1,8 @@
-"""The reader process: the only place where bytes from strangers are parsed. Started by `sandbox.py`, one call per process.
+"""The reader process: the only place where bytes from strangers are parsed. One call per process, forked for it.
 
-It limits itself first (memory, processor time, file size), reads the file it inherited as a descriptor, writes raw
-samples to a second descriptor and one JSON answer to standard output. Imports no torch.
+`main` is the server of forks (`forkserver.py` is its other end): it loads this module and waits for calls. A reader limits
+itself first (memory, processor time, file size), reads the file it was given as a descriptor, writes raw samples to a second
+one and one JSON answer to a third. Imports no torch.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ import errno
 import json
 import os
 import resource
+import signal
+import socket
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import BinaryIO
@@ -32,6 +36,7 @@ from happyhorse.media.worker_stream import (
 
 MEMORY_BYTES = 3 << 30
 OUTPUT_BYTES = 4 << 30
+MAX_CALL_BYTES = 4096
 
 
 def probe(file: BinaryIO, head: bytes, request: Request, out: BinaryIO) -> Answer:  # noqa: ARG001 - one signature for all
@@ -76,32 +81,63 @@ def limit_self(cpu_s: int) -> None:
 
 
 def main() -> None:
-    source, target, cpu_s, request = (
-        int(sys.argv[1]),
-        int(sys.argv[2]),
-        int(sys.argv[3]),
-        json.loads(sys.argv[4]),
-    )
-    limit_self(cpu_s)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+    """Fork for every call that comes through the socket at this descriptor, until the other end is closed."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for an attendant
+    with socket.socket(fileno=int(sys.argv[1])) as calls:
+        while True:
+            call, descriptors, _, _ = socket.recv_fds(calls, MAX_CALL_BYTES, 5)
+            if not call:
+                return
+            if os.fork() == 0:
+                try:
+                    calls.close()
+                    attend(call, *descriptors)
+                finally:
+                    os._exit(0)
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+
+def attend(call: bytes, source: int, target: int, said: int, log: int, status: int) -> None:
+    """Run a reader; say its process number at once and its exit status at the end."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    reader = os.fork()
+    if reader == 0:
+        os.close(status)
+        os.dup2(log, 2)
+        code = 1
+        try:
+            answer(call, source, target, said)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)  # decoders of hostile files are not worth tearing down
+    os.write(status, b"%d\n" % reader)
+    _, ended = os.waitpid(reader, 0)
+    os.write(status, b"%d\n" % os.waitstatus_to_exitcode(ended))
+
+
+def answer(call: bytes, source: int, target: int, said: int) -> None:
+    """Read a file as asked, and write what came of it."""
+    request = json.loads(call)
+    limit_self(request["cpu_s"])
     with os.fdopen(source, "rb") as file, os.fdopen(target, "wb", buffering=1 << 20) as out:
         head = file.read(64)
         file.seek(0)
         try:
-            answer = asdict(OPS[request["op"]](file, head, request, out))
+            found = asdict(OPS[request["op"]](file, head, request, out))
             out.flush()
         except Refused as err:
-            answer = {"refused": str(err)}
+            found = {"refused": str(err)}
         except OSError as err:
             if err.errno not in (errno.ENOSPC, errno.EFBIG):
                 raise
-            answer = {"failed": "there is no space left for temporary files"}
+            found = {"failed": "there is no space left for temporary files"}
         except MemoryError:
-            answer = {"refused": f"needs more than {MEMORY_BYTES >> 30} GiB of memory to read"}
-    sys.stdout.write(json.dumps(answer))
-    sys.stdout.flush()
-    os._exit(0)  # decoders of hostile files are not worth tearing down
+            found = {"refused": f"needs more than {MEMORY_BYTES >> 30} GiB of memory to read"}
+        with os.fdopen(said, "w", encoding="utf-8") as file_of_answer:
+            file_of_answer.write(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -17,10 +17,12 @@ import av.error
 import numpy as np
 
 from happyhorse.media.content import READABLE, Answer, Refused, Request, looks_like
-from happyhorse.shapes import FPS
+from happyhorse.shapes import FPS, MAX_DURATION_S
 
 MAX_VIDEO_PX = 8192 * 4320
 MAX_SOUND_S = 600.0
+_JUDGED_HZ = 16_000
+"""The rate at which a sound is decoded only to see that it can be."""
 
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,wav,mp3,ogg,flac,aac"
 VIDEO_CODECS = ("h264", "hevc", "vp8", "vp9", "libvpx-vp9", "av1", "libdav1d", "mpeg4", "mjpeg", "prores")
@@ -58,13 +60,18 @@ def picture_stream(container: av.container.InputContainer) -> av.video.stream.Vi
 def check_codec(
     stream: av.video.stream.VideoStream | av.audio.stream.AudioStream, allowed: tuple[str, ...]
 ) -> str:
-    try:
-        decoder, name = stream.codec_context.codec.name, stream.codec_context.codec.canonical_name
-    except (AttributeError, ValueError):
-        decoder = name = "unknown"
+    decoder, name = _decoder(stream)
     if decoder not in allowed:
         raise Refused(f"uses the {stream.type} codec {name}; allowed are {', '.join(allowed[:7])} and others")
     return name
+
+
+def _decoder(stream: av.video.stream.VideoStream | av.audio.stream.AudioStream) -> tuple[str, str]:
+    """The names of what decodes a stream, and of its codec."""
+    try:
+        return stream.codec_context.codec.name, stream.codec_context.codec.canonical_name
+    except (AttributeError, ValueError):
+        return "unknown", "unknown"
 
 
 def packets(
@@ -87,7 +94,7 @@ def seconds(ticks: int | None, base: Fraction | None) -> float:
 
 
 def describe_video(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Answer:
-    """Judge a video by its packets and its first picture, not by what its header promises."""
+    """Judge a video by its packets and by decoding as much as a job may use, not by what its header promises."""
     codec = check_codec(stream, VIDEO_CODECS)
     check_pixels(stream)
     first, last, count = None, 0.0, 0
@@ -105,13 +112,32 @@ def describe_video(container: av.container.InputContainer, stream: av.video.stre
     missing = promised - duration
     if missing > (1.0 if has_audio and not stream.duration else 0.3) and missing > 2 * step:
         raise Refused(f"is truncated: it declares {promised:.2f} s and holds {duration:.2f} s")
-    container.seek(0)
-    picture = next(shown_frames(container, stream), None)
+    picture = _decoded(container, stream, until=first + MAX_DURATION_S)
     if picture is None:
         raise Refused(f"has no frame that can be decoded as {codec}")
     width, height = upright_size(picture, stream.sample_aspect_ratio)
     fps = count / duration if duration > 0 else 0.0
     return Answer("video", container_name(container), codec, width, height, duration, fps, count, has_audio)
+
+
+def _decoded(
+    container: av.container.InputContainer, stream: av.video.stream.VideoStream, *, until: float
+) -> av.VideoFrame | None:
+    """Decode pictures and sound up to this time, in seconds. Returns the first picture. Raises: Refused."""
+    picture = None
+    container.seek(0)
+    for frame in shown_frames(container, stream):
+        picture = picture or frame
+        if seconds(frame.pts, stream.time_base) > until:
+            break
+    if container.streams.audio and _decoder(container.streams.audio[0])[0] in SOUND_CODECS:
+        container.seek(0)
+        heard = 0
+        for block in sound_blocks(container, _JUDGED_HZ, 1):
+            heard += block.shape[1]
+            if heard > MAX_DURATION_S * _JUDGED_HZ:
+                break
+    return picture
 
 
 def check_pixels(stream: av.video.stream.VideoStream) -> None:
@@ -328,14 +354,14 @@ def describe_sound(container: av.container.InputContainer) -> Answer:
         raise Refused("has no sound" if container.streams.video else "holds neither picture nor sound")
     stream = container.streams.audio[0]
     codec = check_codec(stream, SOUND_CODECS)
-    rate, count = 16_000, 0
-    for block in sound_blocks(container, rate, 1):
+    count = 0
+    for block in sound_blocks(container, _JUDGED_HZ, 1):
         count += block.shape[1]
-        if count > MAX_SOUND_S * rate:
+        if count > MAX_SOUND_S * _JUDGED_HZ:
             raise Refused(f"lasts more than {MAX_SOUND_S:.0f} s, the most that is read")
     if count == 0:
         raise Refused("has a sound stream without a single sample")
-    duration = min(count / rate, sound_limit(container, MAX_SOUND_S))
+    duration = min(count / _JUDGED_HZ, sound_limit(container, MAX_SOUND_S))
     promised = seconds(stream.duration, stream.time_base)
     if container.format.name != "mp3" and promised - duration > 0.3:
         raise Refused(f"is truncated: it declares {promised:.2f} s of sound and holds {duration:.2f} s")

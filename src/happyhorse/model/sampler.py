@@ -42,13 +42,18 @@ class Guidance:
 
 @dataclass(frozen=True)
 class SamplerSettings:
-    """How to run a network that was trained to be run so; lives in its checkpoint. `shared_noise`: see `video_noise`."""
+    """How to run a network that was trained to be run so; lives in its checkpoint. `shared_noise`: see `video_noise`.
+
+    With `picture_first` a clip from text begins as a single picture, which is then its first frame: pictures are what a network
+    knows best, and one row in thirty of a clip. Source: Girdhar et al., Emu Video, arXiv:2311.10709.
+    """
 
     kind: Kind
     num_steps: int
     shift: float
     guidance: Guidance | None = None
     shared_noise: float = 0.0
+    picture_first: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from happyhorse.model.fp8 import put
-from happyhorse.model.transformer import Geometry, Layer, Transformer
+from happyhorse.model.transformer import Geometry, Transformer
 
 ALIGNMENT = 256
 """Bytes: where tensors in one piece of memory begin; what kernels want for their widest loads."""
@@ -74,7 +74,7 @@ def stream_blocks(model: Transformer, slots: Slots) -> None:
 class StreamedBlock(nn.Module):
     """Stands for `transformer.Block`. The layers, whose weights are in host memory, are not part of its state."""
 
-    def __init__(self, layers: Sequence[Layer], slots: Slots) -> None:
+    def __init__(self, layers: Sequence[nn.Module], slots: Slots) -> None:
         super().__init__()
         self._layers, self._slots = tuple(layers), slots
         self._weights = [layer.state_dict() for layer in layers]

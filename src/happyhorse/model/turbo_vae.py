@@ -193,10 +193,8 @@ class Decoder(nn.Module):
         """Pixels around a strip that the stages which draw it see: one for each convolution, at its size."""
         seen = 1
         for stage in reversed(self.up_blocks[WHOLE_STAGES:]):
-            seen += 2 * len(stage.resnets)
-            if len(stage.upsamplers):
-                seen = math.ceil((seen + 1) / 2)
-            seen += 2 if stage.conv_in is not None else 0
+            assert isinstance(stage, Stage)
+            seen = stage.reach(seen)
         return seen
 
     def _finish(self, x: Float[Tensor, "b c f h w"], *, is_first: bool) -> Float[Tensor, "b 3 f2 h2 w2"]:
@@ -238,6 +236,13 @@ class Stage(nn.Module):
         for block in self.resnets:
             x = block(x)
         return x
+
+    def reach(self, seen: int) -> int:
+        """Pixels of what it is given that decide a pixel at its end together with `seen` pixels around this."""
+        seen += 2 * len(self.resnets)
+        if len(self.upsamplers):
+            seen = math.ceil((seen + 1) / 2)
+        return seen + (2 if self.conv_in is not None else 0)
 
 
 class Upsampler(nn.Module):

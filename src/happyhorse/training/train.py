@@ -61,7 +61,7 @@ STAGES = (
     Stage(0.40, {"picture": 0.74, "voice": 0.26}),
     Stage(0.52, {"picture": 0.20, "voice": 0.45, "short": 0.35}),
     Stage(0.82, {"picture": 0.18, "voice": 0.20, "short": 0.62}),
-    Stage(1.00, {"picture": 0.06, "voice": 0.10, "short": 0.36, "long": 0.48}),
+    Stage(1.00, {"picture": 0.08, "voice": 0.22, "short": 0.34, "long": 0.36}),
 )
 DROP_TEXT, FIRST_FRAME, CLEAN_AUDIO = 0.1, 0.4, 0.08
 DROP_TEXT_OF_GIVEN = 0.4
@@ -73,7 +73,7 @@ EMA_DECAY = 0.9985
 SAVE_EVERY_S = 90.0
 REPORT_EVERY = 25
 SHARED_NOISE = 0.7
-SAMPLER = SamplerSettings("euler", 8, 1.5, Guidance(video=2.0), SHARED_NOISE)
+SAMPLER = SamplerSettings("euler", 8, 1.5, Guidance(video=2.0), SHARED_NOISE, picture_first=True)
 
 
 @dataclass(frozen=True)

@@ -1,32 +1,25 @@
 """The vendor's own API, `/api/v1`, so that its SDK works with another base URL. Source: specs/api.md section 2.
 
 Three translations and no logic: `to_fields` (their body -> our request), `from_job` (our job -> their task), `render_error`.
-Uploads follow the vendor's object store: a signed policy, a form sent to it without a credential, and `oss://` names in requests.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
-import json
 import re
-import secrets
-import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request, Response, UploadFile
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from happyhorse.api.body import read_fields
 from happyhorse.api.compat.common import clip_url, dialect_route, model_name, queue, usage
 from happyhorse.api.compat.reading import ModelNotFound, Translation, mode_of_model
-from happyhorse.api.context import Context, Here
+from happyhorse.api.context import Here
 from happyhorse.errors import Forbidden, HappyHorseError, InvalidRequest, NotFound
 from happyhorse.jobs.job import Job, Status
 from happyhorse.jobs.store import Filter
@@ -62,8 +55,6 @@ _FIELDS = {
     "seed": "parameters.seed",
     "watermark": "parameters.watermark",
 }
-_POLICY_S = 300
-_MAX_UPLOAD_MB = 100
 
 
 class NotAsync(Forbidden):
@@ -123,11 +114,16 @@ def _media(given: Mapping[str, object], *, resolves: bool) -> list[tuple[str, st
         if url[:6].lower() != "oss://":
             found.append((kind, url))
         elif resolves:
-            found.append((kind, {"file_id": _object_id(url[6:])}))
+            found.append((kind, {"file_id": object_id(url[6:])}))
         else:
             text = f"{place}.url is an oss URL; send the header X-DashScope-OssResourceResolve: enable"
             raise InvalidRequest(text, field=f"{place}.url")
     return found
+
+
+def object_id(key: str) -> str:
+    """The id of the upload that lies under a name of the vendor's object store (`dashscope_uploads`)."""
+    return f"oss-{hashlib.sha256(key.encode()).hexdigest()[:48]}"
 
 
 def _mode_of(media: list[tuple[str, str | dict[str, str]]]) -> Mode:
@@ -313,74 +309,3 @@ def _moment(text: str | None, field: str) -> float | None:
         return datetime.strptime(text, "%Y%m%d%H%M%S").timestamp()  # noqa: DTZ007  theirs have no zone
     except ValueError as err:
         raise InvalidRequest(f"{field} must be YYYYMMDDhhmmss; got '{text[:40]}'", field=field) from err
-
-
-# -- uploads ---------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Policy:
-    """What an upload may do, as it was signed."""
-
-    owner: str
-    folder: str
-    expires: int
-
-    def text(self) -> str:
-        return base64.b64encode(json.dumps([self.owner, self.folder, self.expires]).encode()).decode()
-
-
-def _sign(text: str, here: Context) -> str:
-    digest = hmac.new(here.links.secret, b"dashscope-upload\n" + text.encode(), hashlib.sha256).digest()
-    return base64.b64encode(digest).decode()
-
-
-@router.get("/api/v1/uploads")
-def get_policy(request: Request, here: Here, action: str = "", model: str = "") -> JSONResponse:
-    """Where and how a local file may be sent."""
-    who = here.auth.identify(request, "generate")
-    if action != "getPolicy":
-        raise InvalidRequest(f"action must be getPolicy; got '{action[:40]}'", field="action")
-    mode_of_model(model)
-    policy = _Policy(
-        who.caller.owner, f"dashscope-instant/{secrets.token_hex(16)}", int(time.time()) + _POLICY_S
-    )
-    data = {
-        "policy": policy.text(),
-        "signature": _sign(policy.text(), here),
-        "upload_dir": policy.folder,
-        "upload_host": f"{here.links.base(request)}/api/v1/uploads/object",
-        "oss_access_key_id": "happyhorse",
-        "x_oss_object_acl": "private",
-        "x_oss_forbid_overwrite": "true",
-        "expire_in_seconds": _POLICY_S,
-        "max_file_size_mb": _MAX_UPLOAD_MB,
-        "capacity_limit_mb": 10 * _MAX_UPLOAD_MB,
-    }
-    return JSONResponse({"request_id": str(uuid.uuid4()), "data": data})
-
-
-@router.post("/api/v1/uploads/object")
-def put_object(
-    here: Here,
-    key: Annotated[str, Form(max_length=512)],
-    policy: Annotated[str, Form(max_length=1024)],
-    signature: Annotated[str, Form(alias="Signature", max_length=128)],
-    file: UploadFile,
-) -> Response:
-    """The object store's side: no credential but the signed policy."""
-    if not hmac.compare_digest(_sign(policy, here).encode(), signature.encode()):
-        raise Forbidden("the signature of the policy is wrong")
-    allowed = _Policy(*json.loads(base64.b64decode(policy)))
-    folder, _, name = key.rpartition("/")
-    if allowed.expires < time.time():
-        raise Forbidden("the policy has expired")
-    if folder != allowed.folder or name in ("", ".", "..") or not name.isprintable() or len(name) > 255:
-        raise Forbidden("the key is outside of upload_dir")
-    here.service.uploads.add(file.file, name=name, owner=allowed.owner, file_id=_object_id(key))
-    return Response(status_code=200)
-
-
-def _object_id(key: str) -> str:
-    """The id of the upload that lies under this name."""
-    return f"oss-{hashlib.sha256(key.encode()).hexdigest()[:48]}"
