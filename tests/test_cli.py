@@ -82,9 +82,9 @@ def test_a_bad_request_is_refused_in_one_line(run, tmp_path, args, said):
 def test_an_engine_that_cannot_names_those_that_can(run, tmp_path):
     Image.new("RGB", (640, 400)).save(tmp_path / "in.png")
     refused(
-        run("generate", PROMPT, "--image", "in.png"),
-        "nano has no weights for i2v",
-        "engines that can: magihuman, magihuman-base, hosted, testcard",
+        run("generate", PROMPT + " with character1", "--ref", "in.png"),
+        "nano has no weights for r2v",
+        "engines that can: hosted, testcard",
     )
 
 

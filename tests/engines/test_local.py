@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import io
 import json
 import subprocess
 import sys
@@ -11,13 +12,15 @@ from shutil import copytree
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from happyhorse.engines.catalog import NANO
 from happyhorse.engines.local import FILES, LocalEngine
 from happyhorse.engines.plan import plan
 from happyhorse.engines.run import run
 from happyhorse.errors import Canceled, Unsupported, WeightsMissing
-from happyhorse.media.read import decode_audio, decode_video, probe
+from happyhorse.media.picture import fit
+from happyhorse.media.read import decode_audio, decode_image, decode_video, probe
 from happyhorse.model.audio_vae import AudioVae
 from happyhorse.model.checkpoint import load_checkpoint, save_checkpoint
 from happyhorse.request import parse_request
@@ -50,7 +53,28 @@ def test_a_clip_has_the_planned_size_length_and_sound(engine, tmp_path):
     fractions = [report.fraction for report in reports]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
-    assert [r.step for r in reports if r.stage == "base"] == list(range(1, 9))
+    steps = [report for report in reports if report.stage == "base"]
+    assert [report.step for report in steps] == list(range(1, 9))
+    sizes = {Image.open(io.BytesIO(report.preview)).size for report in steps}
+    assert sizes == {(136, 240)}
+
+
+@pytest.mark.parametrize("size", [(640, 360), (300, 400)])
+def test_a_clip_from_a_picture_begins_with_that_very_picture(engine, tmp_path, size):
+    rows, columns = np.mgrid[0 : size[1], 0 : size[0]]
+    stripes = np.stack(
+        [128 + 100 * np.sin(columns / 9), 255 * rows / size[1], 128 + 90 * np.cos(rows / 7)], -1
+    )
+    Image.fromarray(stripes.astype(np.uint8)).save(tmp_path / "first.png")
+    request = parse_request(
+        {"prompt": "Rain.", "duration": 3, "resolution": "480P", "seed": 5, "image": "first.png"}
+    )
+    media = {"first.png": probe(tmp_path / "first.png", kind="image")}
+    the_plan = plan(request, NANO, media=media)
+    run(engine, the_plan, tmp_path / "clip.mp4", on_progress=lambda _: None)
+    first = decode_video(tmp_path / "clip.mp4", max_seconds=0.04)[0].astype(float)
+    given = fit(decode_image(tmp_path / "first.png", crop=the_plan.crop), (the_plan.width, the_plan.height))
+    assert np.abs(first - given).mean() < 4
 
 
 def test_same_seed_gives_the_same_file_and_another_seed_another(engine, tmp_path):

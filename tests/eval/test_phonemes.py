@@ -92,10 +92,9 @@ def test_colours_change_a_sound_without_moving_it(utterances):
     first, second = coloured(mel), coloured(mel)
     assert first.shape == mel.shape
     assert (first - second).abs().mean() > 0.2
-    loud = mel.mean(2)
-    for heard in (first, second):
-        for one, other in zip(loud, heard.mean(2), strict=True):
-            assert np.corrcoef(one, other)[0, 1] > 0.9
+    for one, other in zip(mel.mean(2), first.mean(2), strict=True):
+        moved = [np.corrcoef(one[5:-5], other.roll(-k)[5:-5])[0, 1] for k in range(-5, 6)]
+        assert np.argmax(moved) == 5
 
 
 def test_it_learns_and_is_kept(utterances, tmp_path):
@@ -103,7 +102,7 @@ def test_it_learns_and_is_kept(utterances, tmp_path):
     fresh = Recogniser()
     optimizer = torch.optim.AdamW(fresh.parameters(), lr=2e-3)
     losses = []
-    for _ in range(12):
+    for _ in range(10):
         loss = loss_on(fresh, utterances[:2])
         optimizer.zero_grad()
         loss.backward()

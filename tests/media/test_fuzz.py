@@ -10,6 +10,7 @@ from PIL import Image
 
 from happyhorse.errors import MediaError
 from happyhorse.media.read import decode_audio, decode_image, decode_video, probe
+from happyhorse.shapes import MAX_DURATION_S
 
 KINDS = ("jpg", "png", "webp", "mp4", "mov")
 SIDE = 96
@@ -55,9 +56,9 @@ def decoded(path, info):
     if info.kind == "video":
         frames = decode_video(path)
         if info.has_audio:
-            decode_audio(path)
+            decode_audio(path, max_seconds=MAX_DURATION_S)
         return frames.shape[1:3] == (info.height, info.width)
-    return decode_audio(path).shape[1] > 0
+    return decode_audio(path, max_seconds=MAX_DURATION_S).shape[1] > 0
 
 
 def judged(folder, kind, count):

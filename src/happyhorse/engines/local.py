@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -34,7 +35,7 @@ from happyhorse.model.complete import Reading, choose, complete, said
 from happyhorse.model.pack import Latents, pack
 from happyhorse.model.phonemes import Spoken, phonemes_of
 from happyhorse.model.pixels import from_bytes, to_bytes
-from happyhorse.model.sampler import OnStep, Step, Velocity, denoise, video_noise
+from happyhorse.model.sampler import OnStep, SamplerSettings, Step, Velocity, denoise, video_noise
 from happyhorse.model.still import StillPicture
 from happyhorse.model.text import TextEncoder
 from happyhorse.model.video_vae import VideoVae
@@ -134,49 +135,61 @@ class LocalEngine:
         return {} if plan.image is not None else choose(reading, plan.seed), reading
 
     def _denoise(self, plan: Plan, shape: LatentShape, reporter: Reporter) -> Latents:
-        settings = self.weights.checkpoint.sampler
         chosen, reading = self._understand(plan)
         gender = chosen.get("gender") or reading["gender"]
         spoken = _speak(plan, "male" if gender == "man" else "female")
-        text, null_text = self.weights.text.encode([complete(plan.prompt, chosen, reading), ""]).split(1)
+        texts = self.weights.text.encode([complete(plan.prompt, chosen, reading), ""])
+        settings = replace(self.weights.checkpoint.sampler, num_steps=plan.num_steps)
         generator = torch.Generator().manual_seed(plan.seed)
-
-        def make(
-            frames: int, num_audio: int, spoken: list[Spoken], first: Tensor | None, on_step: OnStep | None
-        ) -> Latents:
-            model = self.weights.checkpoint.model
-            size = (1, model.config.latent_channels, frames, shape.height, shape.width)
-            audio = torch.randn(1, num_audio, model.config.audio_channels, generator=generator)
-            video = video_noise(size, shared=settings.shared_noise, generator=generator)
-
-            def velocity_for(text: Tensor, spoken: list[Spoken]) -> Velocity:
-                phonemes = phonemes_of(spoken, num_audio=max(1, num_audio))
-                rows = partial(pack, model.config, text=text, phonemes=phonemes, first_frame=first)
-                return lambda now: model(rows(video=now.video, audio=now.audio))
-
-            return denoise(
-                velocity_for(text, spoken),
-                Latents(video, audio),
-                settings=replace(settings, num_steps=plan.num_steps),
-                # guidance leads away from a closed mouth too
-                unconditional=velocity_for(null_text, []) if settings.guidance else None,
-                first_frame=first,
-                on_step=on_step,
-            )
-
         first = None
         if plan.image is not None:
             first = self._first_frame(plan)
         elif settings.picture_first:
-            first = make(1, 0, [], None, None).video
-        return make(
-            shape.frames,
-            shape.audio().num_latents,
+            start = self._noise(replace(shape, frames=1), 0, generator)
+            first = self._sample(start, texts, [], settings=settings).video
+        return self._sample(
+            self._noise(shape, shape.audio().num_latents, generator),
+            texts,
             spoken,
-            first,
-            lambda step: reporter.say(
+            settings=settings,
+            first=first,
+            on_step=lambda step: reporter.say(
                 "base", step.index + 1, step.num_steps, preview=self._glimpse(plan, step)
             ),
+        )
+
+    def _noise(self, shape: LatentShape, num_audio: int, generator: torch.Generator) -> Latents:
+        config, settings = self.weights.checkpoint.model.config, self.weights.checkpoint.sampler
+        audio = torch.randn(1, num_audio, config.audio_channels, generator=generator)
+        size = (1, config.latent_channels, *astuple(shape))
+        return Latents(video_noise(size, shared=settings.shared_noise, generator=generator), audio)
+
+    def _sample(
+        self,
+        start: Latents,
+        texts: Float[Tensor, "2 m c"],
+        spoken: list[Spoken],
+        *,
+        settings: SamplerSettings,
+        first: Float[Tensor, "1 c 1 h w"] | None = None,
+        on_step: OnStep | None = None,
+    ) -> Latents:
+        """Denoise with the first text; guidance leads away from the second, and from silence: from a closed mouth too."""
+        model = self.weights.checkpoint.model
+        num_audio = max(1, start.audio.shape[1])
+
+        def velocity_for(text: Tensor, spoken: list[Spoken]) -> Velocity:
+            phonemes = phonemes_of(spoken, num_audio=num_audio)
+            rows = partial(pack, model.config, text=text, phonemes=phonemes, first_frame=first)
+            return lambda now: model(rows(video=now.video, audio=now.audio))
+
+        return denoise(
+            velocity_for(texts[:1], spoken),
+            start,
+            settings=settings,
+            unconditional=velocity_for(texts[1:], []) if settings.guidance else None,
+            first_frame=first,
+            on_step=on_step,
         )
 
     def _glimpse(self, plan: Plan, step: Step) -> bytes:

@@ -112,32 +112,39 @@ def describe_video(container: av.container.InputContainer, stream: av.video.stre
     missing = promised - duration
     if missing > (1.0 if has_audio and not stream.duration else 0.3) and missing > 2 * step:
         raise Refused(f"is truncated: it declares {promised:.2f} s and holds {duration:.2f} s")
-    picture = _decoded(container, stream, until=first + MAX_DURATION_S)
+    picture = _first_picture(container, stream, until=first + MAX_DURATION_S)
     if picture is None:
         raise Refused(f"has no frame that can be decoded as {codec}")
     width, height = upright_size(picture, stream.sample_aspect_ratio)
     fps = count / duration if duration > 0 else 0.0
-    return Answer("video", container_name(container), codec, width, height, duration, fps, count, has_audio)
+    name = container_name(container)
+    return Answer("video", name, codec, width, height, duration, fps, count, _can_be_heard(container))
 
 
-def _decoded(
+def _first_picture(
     container: av.container.InputContainer, stream: av.video.stream.VideoStream, *, until: float
 ) -> av.VideoFrame | None:
-    """Decode pictures and sound up to this time, in seconds. Returns the first picture. Raises: Refused."""
+    """Decode all pictures up to this time, in seconds, and return the first. Raises: Refused when one is damaged."""
     picture = None
     container.seek(0)
     for frame in shown_frames(container, stream):
         picture = picture or frame
         if seconds(frame.pts, stream.time_base) > until:
             break
-    if container.streams.audio and _decoder(container.streams.audio[0])[0] in SOUND_CODECS:
-        container.seek(0)
-        heard = 0
-        for block in sound_blocks(container, _JUDGED_HZ, 1):
-            heard += block.shape[1]
-            if heard > MAX_DURATION_S * _JUDGED_HZ:
-                break
     return picture
+
+
+def _can_be_heard(container: av.container.InputContainer) -> bool:
+    """Whether there is sound of a codec that is read, with samples. Raises: Refused when it is damaged."""
+    if not container.streams.audio or _decoder(container.streams.audio[0])[0] not in SOUND_CODECS:
+        return False
+    heard = 0
+    container.seek(0)
+    for block in sound_blocks(container, _JUDGED_HZ, 1):
+        heard += block.shape[1]
+        if heard > MAX_DURATION_S * _JUDGED_HZ:
+            break
+    return heard > 0
 
 
 def check_pixels(stream: av.video.stream.VideoStream) -> None:
