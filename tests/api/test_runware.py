@@ -9,7 +9,7 @@ import uuid
 import httpx
 import pytest
 from live import PRICE, front, serving  # noqa: F401
-from rig import PROMPT, listening, png, until, working
+from rig import PROMPT, listening, open_service, png, until, working
 from websockets.sync.client import connect
 
 MODEL = "alibaba:happyhorse@1.1"
@@ -93,6 +93,39 @@ def test_a_ping_is_answered_while_a_task_is_waited_for(socket, service, tmp_path
     with working(service, tmp_path):
         done = data(json.loads(socket.recv(timeout=30)))
     assert (done["taskUUID"], done["status"]) == (asked["taskUUID"], "success")
+
+
+def test_a_picture_is_uploaded_once_and_named_by_its_uuid(socket, service):
+    sent = task("imageUpload", image=f"data:image/png;base64,{base64.b64encode(png()).decode()}")
+    kept = data(*say(socket, sent))
+    assert (kept["taskType"], kept["taskUUID"]) == ("imageUpload", sent["taskUUID"])
+    assert httpx.get(kept["imageURL"]).content == png()
+    data(*say(socket, task(inputs={"frameImages": [{"image": kept["imageUUID"], "frame": "first"}]})))
+    data(*say(socket, task(inputs={"referenceImages": [kept["imageUUID"], kept["imageURL"]]})))
+    assert [job.mode for job in service.store.live()] == ["i2v", "r2v"]
+    assert error(*say(socket, task("imageUpload", image=7)))["parameter"] == "image"
+    unknown = error(*say(socket, task(inputs={"frameImages": [str(uuid.uuid4())]})))
+    assert (unknown["code"], "there is no file" in unknown["message"]) == ("notFound", True)
+
+
+def test_a_webhook_is_sent_what_a_question_would_be_answered(tmp_path, receiver):
+    service = open_service(tmp_path, allow_local_urls=True)
+    with listening(service) as url, dialed(url) as socket:
+        good, gone = (task(webhookURL=f"{receiver.url}/{number}") for number in range(2))
+        assert data(*say(socket, gone))["taskUUID"] == gone["taskUUID"]
+        (job,) = service.store.live()
+        service.store.cancel(job.id, owner=None)
+        data(*say(socket, good))
+        with working(service, tmp_path):
+            until(lambda: len(receiver.came) == 2)
+        bodies = {path: json.loads(body) for path, _, body in receiver.came}
+        assert error(bodies["/1"])["taskUUID"] == gone["taskUUID"]
+        assert data(bodies["/0"]) == data(
+            *say(socket, {"taskType": "getResponse", "taskUUID": good["taskUUID"]})
+        )
+        assert error(*say(socket, task(webhookURL=7)))["parameter"] == "webhookURL"
+        assert error(*say(socket, task(webhookURL="ftp://a.test")))["parameter"] == "webhookURL"
+    service.close()
 
 
 def test_a_key_is_asked_for_once_and_counts_for_the_connection(url, service, socket):

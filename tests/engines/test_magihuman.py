@@ -178,6 +178,14 @@ def test_a_clip_says_that_its_prompt_was_written_by_rules_after_all(engine, tmp_
     assert np.array_equal(plain.latents["text"], take.latents["text"])
 
 
+def test_a_clip_says_once_that_its_networks_were_rounded(tmp_path):
+    engine = tiny_engine(tmp_path)
+    engine.release.arrange(None).note = "rounded"
+    clip, take = make(engine, tmp_path / "a.mp4")
+    assert take.notes == {"weights": "rounded"}
+    assert [note for note in clip.notes if note == "rounded"] == ["rounded"]
+
+
 def test_guidance_leads_away_from_the_negative_prompt(guided):
     plans = [decided(GUIDED, **fields) for fields in ({}, {"negative_prompt": "blurry rain"})]
     takes = [guided.denoise(made, on_progress=lambda _: None) for made in plans]
@@ -395,11 +403,14 @@ def test_parts_that_only_some_clips_need_are_asked_for_before_the_run(tmp_path, 
     parts = {part.name: part for part in PARTS}
     arranger = Arranger(WeightStore(tmp_path), parts, torch.device("cpu"))
     assert arranger(decided(draft=True)).kept == frozenset(parts)
+    assert arranger.arranged.note == ""
     with pytest.raises(WeightsMissing, match=r"weights pull magihuman 540p_sr$"):
         arranger(decided())
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (20_000_000_000, 24_000_000_000))
     monkeypatch.setattr(magihuman_arrange, "host_free_bytes", lambda: 64 * GB)
-    assert arranger(decided(draft=True)).kept == frozenset(parts)  # in FP8
+    assert arranger(decided(draft=True)).kept == frozenset(parts)
+    assert arranger.found.arrangement.name == "fp8"
+    assert arranger.arranged.note.startswith("the networks' weights were rounded to eight bits")
     for free_gb, kept in (
         (17, {"text_encoder"}),
         (10, {"text_encoder", "distill", "base", "540p_sr", "1080p_sr"}),

@@ -347,7 +347,7 @@ def test_a_voice_track_sets_the_length_and_replaces_the_lines():
     [
         (
             {"image": "x"},
-            "nano has no weights for i2v (an image as first frame); it does t2v (a prompt alone); engines that can: magihuman, magihuman-base, hosted, testcard",
+            "nano has no weights for i2v (an image as first frame); it does t2v (a prompt alone); engines that can: nano, magihuman, magihuman-base, hosted, testcard",
         ),
         ({"references": ["x"]}, "nano has no weights for r2v"),
         ({"video": "x"}, "nano has no weights for edit"),

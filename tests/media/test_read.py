@@ -10,6 +10,7 @@ import sys
 import time
 import wave
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -20,8 +21,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from happyhorse.errors import MediaError
+from happyhorse.errors import EngineError, MediaError
 from happyhorse.media import sandbox
+from happyhorse.media.forkserver import ForkServer
 from happyhorse.media.read import decode_audio, decode_image, decode_video, probe
 from happyhorse.media.sandbox import Call
 
@@ -405,6 +407,33 @@ def test_a_reader_that_hangs_is_killed(tmp_path, monkeypatch):
     path = save(tmp_path / "x.png")
     with pytest.raises(MediaError, match="takes more than"), sandbox.open_input(path, "image") as file:
         sandbox.read(file, Call("probe"), field="image")
+
+
+def test_a_server_of_forks_that_was_killed_is_replaced_and_one_that_cannot_start_is_said(tmp_path):
+    path = save(tmp_path / "x.png")
+    assert probe(path).width == 64
+    server = sandbox._READERS._process
+    server.kill()
+    server.wait()
+    assert probe(path).width == 64
+    with pytest.raises(EngineError, match=r"the media reader did not start: .*No module named"):
+        ForkServer("happyhorse.media.absent").fork(b"{}", [])
+
+
+def test_many_files_are_read_at_once_each_by_a_process_of_its_own(tmp_path):
+    paths = [save(tmp_path / f"{side}.png", two_colours(side, side)) for side in range(40, 60)]
+    with ThreadPoolExecutor(8) as pool:
+        assert [info.width for info in pool.map(probe, paths)] == list(range(40, 60))
+
+
+def test_a_fork_of_this_process_reads_with_a_server_of_its_own(tmp_path):
+    path = save(tmp_path / "x.png")
+    assert probe(path).width == 64
+    child = os.fork()
+    if child == 0:
+        os._exit(probe(path).width)
+    assert probe(path).width == 64
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 64
 
 
 def test_the_reader_sees_no_environment_and_limits_itself():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from happyhorse.api import views
-from happyhorse.api.compat import acedata, fal, inferencesh, openai, openrouter, replicate
+from happyhorse.api.compat import acedata, fal, inferencesh, openai, openrouter, replicate, runware_tasks
 from happyhorse.api.links import Links
 from happyhorse.jobs.webhooks import NATIVE, Form, Message
 
@@ -17,6 +17,7 @@ _FORMS: Mapping[str, Callable[[Message, Links], Mapping[str, object]]] = {
     openai.FORM: openai.webhook,
     openrouter.FORM: openrouter.webhook,
     replicate.FORM: replicate.webhook,
+    runware_tasks.FORM: runware_tasks.webhook,
 }
 
 

@@ -204,11 +204,15 @@ def eval_nano(
     from happyhorse.eval.first_frame import try_first_frames
     from happyhorse.eval.instrument import Instrument
     from happyhorse.eval.learn import train_instrument
+    from happyhorse.eval.learn_phonemes import train_recogniser
     from happyhorse.eval.nano import HeldOut, Lips, evaluate
+    from happyhorse.eval.phonemes import Recogniser
+    from happyhorse.eval.speech import measure_speech
     from happyhorse.eval.swap import try_swaps
     from happyhorse.eval.table import lines
     from happyhorse.media.read import probe
     from happyhorse.request import parse_request
+    from happyhorse.speech.phonemes import SYMBOLS
 
     _threads(threads)
     if quick:
@@ -219,12 +223,19 @@ def eval_nano(
     if not kept.exists():
         train_instrument(vae, minutes=minutes, on_report=_say).save(kept)
     instrument = Instrument.load(kept)
+    ear = folder / "phonemes.safetensors"
+    if not ear.exists():
+        train_recogniser(minutes=minutes / 2, on_report=_say).save(ear)
+    said: dict[Path, list[str]] = {}
 
     def make(prompt: str, seed: int, path: Path, image: Path | None = None) -> None:
         shown = None if image is None else str(image)
         request = parse_request({"prompt": prompt, "seed": seed, "resolution": "720P", "image": shown})
         media = {shown: probe(image, kind="image")} if image is not None and shown is not None else {}
-        run(engine, plan(request, engine.capabilities, media=media), path, on_progress=lambda _: None)
+        the_plan = plan(request, engine.capabilities, media=media)
+        run(engine, the_plan, path, on_progress=lambda _: None)
+        spoken = engine.spoken(the_plan)
+        said[path] = [SYMBOLS[i] for i, start_s, long_s in spoken if start_s + long_s <= the_plan.duration_s]
 
     def on_clip(item: HeldOut, read: dict[str, str], lips: Lips) -> None:
         right = sum(read[name] == item.scene.attributes()[name] for name in item.asked)
@@ -234,6 +245,7 @@ def eval_nano(
 
     codec = measure_codec(vae)
     table = evaluate(make, instrument, folder=folder, count=count, on_clip=on_clip)
+    speech = measure_speech(Recogniser.load(ear), engine.weights.audio_vae, list(said.items()))
     swaps = try_swaps(make, instrument, folder=folder, count=pairs)
     starts = []
     if "i2v" in engine.capabilities.modes:
@@ -248,7 +260,8 @@ def eval_nano(
         "codec": asdict(codec),
         "swaps": [asdict(swap) for swap in swaps],
         "first_frames": [asdict(start) for start in starts],
+        "speech": speech.to_dict() if speech else None,
     }
     (folder / "table.json").write_text(json.dumps(facts, indent=2))
-    for line in lines(table, codec, swaps, starts):
+    for line in lines(table, codec, swaps, starts, speech):
         print(line)

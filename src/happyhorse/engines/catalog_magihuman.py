@@ -72,7 +72,7 @@ MAGIHUMAN = Capabilities(
     proven_ratios=PROVEN_RATIOS,
     extra_audio_latents=1,
     rewrites_prompt=True,
-    # Bytes: memory.py, the network of one stage on the card at a time.
+    # Bytes: footprint.py, the network of one stage on the card at a time.
     cost=Cost(
         source="the release's own figures for one NVIDIA H100",
         token_step_s=4.6e-5,

@@ -129,6 +129,12 @@ class LocalEngine:
         notes = (f"left open by the prompt, chosen by the seed: {said(chosen, reading)}",) if chosen else ()
         return plan.output(output, weights_hash=self.weights.digest, notes=notes)
 
+    def spoken(self, plan: Plan) -> list[Spoken]:
+        """Return the phonemes that the clip is to say, on its own clock, in a voice of the person's gender."""
+        chosen, reading = self._understand(plan)
+        gender = chosen.get("gender") or reading["gender"]
+        return _speak(plan, "male" if gender == "man" else "female")
+
     def _understand(self, plan: Plan) -> tuple[dict[str, str], Reading]:
         """What is chosen for the prompt, and what it says itself. A first frame leaves nothing open."""
         reading = {name: read.value for name, read in self.weights.text.read([plan.prompt])[0].items()}
@@ -136,8 +142,6 @@ class LocalEngine:
 
     def _denoise(self, plan: Plan, shape: LatentShape, reporter: Reporter) -> Latents:
         chosen, reading = self._understand(plan)
-        gender = chosen.get("gender") or reading["gender"]
-        spoken = _speak(plan, "male" if gender == "man" else "female")
         texts = self.weights.text.encode([complete(plan.prompt, chosen, reading), ""])
         settings = replace(self.weights.checkpoint.sampler, num_steps=plan.num_steps)
         generator = torch.Generator().manual_seed(plan.seed)
@@ -150,7 +154,7 @@ class LocalEngine:
         return self._sample(
             self._noise(shape, shape.audio().num_latents, generator),
             texts,
-            spoken,
+            self.spoken(plan),
             settings=settings,
             first=first,
             on_step=lambda step: reporter.say(

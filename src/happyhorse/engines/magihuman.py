@@ -45,7 +45,10 @@ TEXT_ENCODER, WAN_VAE, AUDIO_VAE, TURBO_VAE = "text_encoder", "wan_vae", "audio_
 _SHARES = {"prepare": 0.1, "base": 0.2, "refine": 0.4, "decode": 0.28, "finish": 0.02}
 _DRAFT_SHARES = {"prepare": 0.2, "base": 0.5, "decode": 0.28, "finish": 0.02}
 SILENCE = 1e-4
-_NOTE = "prompt"  # of a take: how its prompt was written
+_PROMPT, _WEIGHTS = (
+    "prompt",
+    "weights",
+)  # notes of a take: how its prompt was written, how its network was kept
 _log = logging.getLogger("happyhorse.magihuman")
 
 
@@ -94,31 +97,35 @@ class MagiHumanEngine:
         reporter = _reporter(plan, on_progress)
         reporter.say("prepare", 0, 1)
         written = write_out(plan.prompt, lines=plan.lines, rewriter=self.rewriter)
-        latents = self._run(plan, lambda parts: self._base(plan, parts, written, reporter))
-        return Take(plan.engine, self.release.digest, latents, {_NOTE: written.note} if written.note else {})
+        latents, note = self._run(plan, lambda parts: self._base(plan, parts, written, reporter))
+        notes = {name: said for name, said in ((_PROMPT, written.note), (_WEIGHTS, note)) if said}
+        return Take(plan.engine, self.release.digest, latents, notes)
 
     def render(self, plan: Plan, take: Take, output: Path, *, on_progress: OnProgress) -> Output:
         """Stages refine, decode and finish. Raises: as denoise; EngineError for a take of other weights."""
         take.check(engine=self.capabilities.engine, weights_hash=self.release.digest)
         reporter = _reporter(plan, on_progress)
-        self._run(plan, lambda parts: self._write(plan, parts, take, output, reporter))
+        _, note = self._run(plan, lambda parts: self._write(plan, parts, take, output, reporter))
         reporter.say("finish", 1, 1)
-        notes = (take.notes[_NOTE],) if _NOTE in take.notes else ()
-        return plan.output(output, weights_hash=self.release.digest, notes=notes)
+        said = dict.fromkeys((*take.notes.values(), note if plan.refine else ""))
+        return plan.output(output, weights_hash=self.release.digest, notes=tuple(filter(None, said)))
 
-    def _run(self, plan: Plan, work: Callable[[Parts], Result]) -> Result:
-        """Do one half of a clip; when memory runs out in it, once more with the parts arranged leaner."""
+    def _run(self, plan: Plan, work: Callable[[Parts], Result]) -> tuple[Result, str]:
+        """Do one half of a clip; when memory runs out in it, once more with the parts arranged leaner.
+
+        Returns also what is to be said of how the networks were kept.
+        """
         parts = self.release.arrange(plan)
         try:
             with torch.inference_mode():
-                return work(parts)
+                return work(parts), parts.note
         except OutOfMemory as err:
             failed = err.message
         # Here, not in the handler: as long as the error lives, its frames hold the tensors of the attempt.
         parts = self.release.arrange(plan, failed=failed)
         _log.warning("%s; tried once more in a leaner arrangement", failed)
         with torch.inference_mode():
-            return work(parts)
+            return work(parts), parts.note
 
     def _base(
         self, plan: Plan, parts: Parts, written: Written, reporter: Reporter

@@ -35,6 +35,7 @@ from happyhorse.model.wan_vae import WanVae
 
 HOST_SHARE = 0.8
 """Of the host's free memory, what may be locked for weights."""
+FP8_NOTE = "the networks' weights were rounded to eight bits; the same seed gives another clip than in full precision"
 _log = logging.getLogger("happyhorse.magihuman")
 
 
@@ -76,6 +77,7 @@ class Arranger:
             self._make_room(plan, found, free_bytes)
         self.found = found
         self.arranged.planned, self.arranged.strips = found.figures(free_bytes), found.strips
+        self.arranged.note = FP8_NOTE if found.arrangement.fp8 else ""
         _log.info("%s", self.arranged.planned)
         return self.arranged
 

@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypedDict, Unpack, get_args
+from typing import Literal, TypedDict, Unpack, cast, get_args
 
 import sqlalchemy as sa
 
@@ -129,10 +129,11 @@ class KeyStore:
 
 def _columns(limits: Limits) -> dict[str, object]:
     """Limits as they are kept: money in micro-dollars."""
-    kept: dict[str, object] = {}
-    for name, value in limits.items():
-        dollars = name.endswith("_usd") and isinstance(value, int | float)
-        kept[name.replace("_usd", "_micros")] = round(value * MICROS) if dollars else value
+    kept: dict[str, object] = dict(limits)
+    for name in ("spend_limit", "daily_spend_limit"):
+        if f"{name}_usd" in kept:
+            dollars = cast(float | None, kept.pop(f"{name}_usd"))
+            kept[f"{name}_micros"] = None if dollars is None else round(dollars * MICROS)
     return kept
 
 

@@ -19,6 +19,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import BinaryIO
 
+from av.container import InputContainer
+
 from happyhorse.media.content import READABLE, Answer, Refused, Request, looks_like
 from happyhorse.media.quality import remarks
 from happyhorse.media.worker_image import describe_image, load_image, open_image, read_image, to_rgb
@@ -49,11 +51,17 @@ def probe(file: BinaryIO, head: bytes, request: Request, out: BinaryIO) -> Answe
     else:
         if kind == "image":
             raise Refused(f"is not an image but {looks_like(head)}; allowed are {READABLE['image']}")
-        file.seek(0)
         check_riff(head, os.fstat(file.fileno()).st_size)
-        container = open_container(file, head, kind)
+
+        def opened() -> InputContainer:
+            file.seek(0)
+            return open_container(file, head, kind)
+
+        container = opened()
         stream = picture_stream(container) if kind != "audio" else None
-        answer = describe_video(container, stream) if stream is not None else describe_sound(container)
+        answer = (
+            describe_video(container, stream, opened) if stream is not None else describe_sound(container)
+        )
     if kind and answer.kind != kind:
         what = {"image": "an image", "video": "a video", "audio": "sound only"}
         wanted = {"image": "an image", "video": "a video", "audio": "sound"}

@@ -7,7 +7,7 @@ it open another file or a URL.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import BinaryIO
 
@@ -93,8 +93,15 @@ def seconds(ticks: int | None, base: Fraction | None) -> float:
     return float(ticks * base) if ticks is not None and base is not None else 0.0
 
 
-def describe_video(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Answer:
-    """Judge a video by its packets and by decoding as much as a job may use, not by what its header promises."""
+def describe_video(
+    container: av.container.InputContainer,
+    stream: av.video.stream.VideoStream,
+    opened: Callable[[], av.container.InputContainer],
+) -> Answer:
+    """Judge a video by its packets and by decoding as much as a job may use, not by what its header promises.
+
+    `opened` gives the same file from its beginning, as a job will read it: after a seek damage may be jumped over.
+    """
     codec = check_codec(stream, VIDEO_CODECS)
     check_pixels(stream)
     first, last, count = None, 0.0, 0
@@ -112,21 +119,19 @@ def describe_video(container: av.container.InputContainer, stream: av.video.stre
     missing = promised - duration
     if missing > (1.0 if has_audio and not stream.duration else 0.3) and missing > 2 * step:
         raise Refused(f"is truncated: it declares {promised:.2f} s and holds {duration:.2f} s")
-    picture = _first_picture(container, stream, until=first + MAX_DURATION_S)
+    picture = _first_picture(opened(), until=first + MAX_DURATION_S)
     if picture is None:
         raise Refused(f"has no frame that can be decoded as {codec}")
     width, height = upright_size(picture, stream.sample_aspect_ratio)
     fps = count / duration if duration > 0 else 0.0
     name = container_name(container)
-    return Answer("video", name, codec, width, height, duration, fps, count, _can_be_heard(container))
+    return Answer("video", name, codec, width, height, duration, fps, count, _can_be_heard(opened()))
 
 
-def _first_picture(
-    container: av.container.InputContainer, stream: av.video.stream.VideoStream, *, until: float
-) -> av.VideoFrame | None:
+def _first_picture(container: av.container.InputContainer, *, until: float) -> av.VideoFrame | None:
     """Decode all pictures up to this time, in seconds, and return the first. Raises: Refused when one is damaged."""
-    picture = None
-    container.seek(0)
+    stream, picture = picture_stream(container), None
+    assert stream is not None
     for frame in shown_frames(container, stream):
         picture = picture or frame
         if seconds(frame.pts, stream.time_base) > until:
@@ -139,7 +144,6 @@ def _can_be_heard(container: av.container.InputContainer) -> bool:
     if not container.streams.audio or _decoder(container.streams.audio[0])[0] not in SOUND_CODECS:
         return False
     heard = 0
-    container.seek(0)
     for block in sound_blocks(container, _JUDGED_HZ, 1):
         heard += block.shape[1]
         if heard > MAX_DURATION_S * _JUDGED_HZ:

@@ -2,8 +2,7 @@
 
 Axes: b batch, c channels, f frames, t latent frames, h w height and width (pixels or latents, as the name says).
 Convolutions are not causal, so windows overlap by one latent frame on either side and what the overlap drew is dropped.
-Where memory is short, the wide late stages draw a picture in strips. They see no farther than a few pixels, and strips overlap
-by as much, so the pictures are the same.
+Where memory is short, the wide late stages draw a picture in strips, which overlap by as much as these stages see.
 Names of modules are those of the published weights. Source: specs/model.md 5.
 """
 

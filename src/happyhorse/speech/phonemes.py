@@ -32,7 +32,8 @@ _TABLE = (
     _MANDARIN_FINAL,
     _CANTONESE_FINAL,
 )
-PHONEMES: dict[str, int] = {symbol: index for index, symbol in enumerate(" ".join(_TABLE).split())}
+SYMBOLS: tuple[str, ...] = tuple(" ".join(_TABLE).split())
+PHONEMES: dict[str, int] = {symbol: index for index, symbol in enumerate(SYMBOLS)}
 
 # What espeak-ng writes in place of the symbols above, in any language and in one. Lengths and stress are gone by then.
 _ALIASES: dict[str, str] = {
