@@ -85,7 +85,7 @@ MAY_IMPORT = {
     "client_flows": ("errors", "request"),
     "eval": ("errors", "shapes", "media", "world", "model", "engines.base"),
     "training": ("errors", "shapes", "media", "speech", "world", "model"),
-    "cli.lab": ("errors", "shapes", "request", "media", "model", "engines", "eval", "training", "world"),
+    "cli.lab": ("errors", "shapes", "media", "model", "training", "world"),
     "cli": tuple(
         sorted({path.relative_to(ROOT).parts[0].removesuffix(".py") for path in ROOT.rglob("*.py")})
     ),

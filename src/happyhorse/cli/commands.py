@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from happyhorse.cli import checks, lab, remote, serve, weights
+from happyhorse.cli import checks, evaluation, lab, remote, serve, weights
 from happyhorse.cli.bench_magihuman import bench_magihuman
 from happyhorse.cli.generate import generate
 from happyhorse.cli.inspect import inspect
@@ -42,7 +42,7 @@ _GROUPS = {
     "bench": checks.bench,
     "train": lab.train,
     "world": lab.world,
-    "eval": lab.evaluation,
+    "eval": evaluation.evaluation,
 }
 
 

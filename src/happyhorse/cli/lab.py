@@ -14,22 +14,22 @@ train = typer.Typer(
 )
 world = typer.Typer(help="Look at the world that nano learns.", no_args_is_help=True)
 
-evaluation = typer.Typer(help="Measure an engine's clips.", no_args_is_help=True)
-
 _Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
 _Minutes = Annotated[float, typer.Option(help="Training time in all, earlier runs included.", min=0.1)]
 _Resume = Annotated[bool, typer.Option("--resume/--restart", help="Go on from the state in the folder.")]
-_Threads = Annotated[
+Threads = Annotated[
     int, typer.Option(help="CPU threads of the network; one core stays free for drawing.", min=1)
 ]
 _DEFAULT_OUT = Path("runs/nano")
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Tell how a long command goes, with the time, on stderr."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
-def _threads(count: int) -> None:
+def set_threads(count: int) -> None:
+    """Let networks use so many threads."""
     import torch
 
     torch.set_num_threads(count)
@@ -43,47 +43,47 @@ def codec_video(
     decoder_only: Annotated[
         bool, typer.Option("--decoder-only", help="Leave the latents as they are.")
     ] = False,
-    threads: _Threads = 1,
+    threads: Threads = 1,
 ) -> None:
     """Fit the video projection on the world, then train encoder and decoder."""
     from happyhorse.training.codec_video import run
 
-    _threads(threads)
+    set_threads(threads)
     print(
         run(
             out=out,
             minutes=minutes,
             resume=resume,
             decoder_only=decoder_only,
-            on_report=lambda report: _say(str(report)),
+            on_report=lambda report: say(str(report)),
         )
     )
 
 
 @train.command("codec-audio")
 def codec_audio(
-    out: _Out = _DEFAULT_OUT, minutes: _Minutes = 30, resume: _Resume = True, threads: _Threads = 1
+    out: _Out = _DEFAULT_OUT, minutes: _Minutes = 30, resume: _Resume = True, threads: Threads = 1
 ) -> None:
     """Fit the audio encoder on the world, then train the decoder."""
     from happyhorse.training.codec_audio import run
 
-    _threads(threads)
-    print(run(out=out, minutes=minutes, resume=resume, on_report=lambda report: _say(str(report))))
+    set_threads(threads)
+    print(run(out=out, minutes=minutes, resume=resume, on_report=lambda report: say(str(report))))
 
 
 @train.command("text")
 def text(
-    out: _Out = _DEFAULT_OUT, minutes: _Minutes = 20, resume: _Resume = True, threads: _Threads = 1
+    out: _Out = _DEFAULT_OUT, minutes: _Minutes = 20, resume: _Resume = True, threads: Threads = 1
 ) -> None:
     """Train the prompt encoder to read the world's attributes."""
     from happyhorse.training.text import run
 
-    _threads(threads)
+    set_threads(threads)
     run(
         out=out / "text.safetensors",
         minutes=minutes,
         resume=resume,
-        on_report=lambda report: _say(str(report)),
+        on_report=lambda report: say(str(report)),
     )
     print(out / "text.safetensors")
 
@@ -98,7 +98,7 @@ def nano(
         typer.Option("--ratio", help="Draw this ratio (16:9, 9:16, 1:1; repeat for more); all nine else."),
     ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the layers first; needs g++.")] = False,
-    threads: _Threads = 1,
+    threads: Threads = 1,
 ) -> None:
     """Train the transformer on the three parts before it; live.html in the run's folder shows how it goes."""
     from happyhorse.training.clips import Codecs
@@ -106,11 +106,11 @@ def nano(
     from happyhorse.training.report import Report
     from happyhorse.training.train import Trainer, run
 
-    _threads(threads)
+    set_threads(threads)
     page = LivePage(out / "live.html", minutes=minutes)
 
     def on_report(report: Report, trainer: Trainer) -> None:
-        _say(report.line())
+        say(report.line())
         page.add(report, trainer)
 
     codecs = Codecs(out / "video_vae.safetensors", out / "audio_vae.safetensors", out / "text.safetensors")
@@ -168,100 +168,3 @@ def sample(
     )
     print(prompt)
     print(output)
-
-
-@evaluation.callback()
-def _group() -> None:
-    """Measure what an engine makes against what was asked."""
-
-
-@evaluation.command("nano")
-def eval_nano(
-    count: Annotated[int, typer.Option(help="Held-out prompts.", min=1)] = 20,
-    pairs: Annotated[int, typer.Option(help="Pairs of prompts with exchanged colours.", min=0)] = 10,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="4 prompts, 2 pairs, 2 minutes for instruments.")
-    ] = False,
-    folder: Annotated[Path, typer.Option("--out", help="Where clips, instrument and table go.")] = Path(
-        "runs/eval"
-    ),
-    weights: Annotated[
-        Path | None, typer.Option(help="A folder of packed weights instead of the package's.")
-    ] = None,
-    minutes: Annotated[
-        float, typer.Option(help="Time to train the instrument, when there is none.", min=0.1)
-    ] = 15,
-    threads: _Threads = 2,
-) -> None:
-    """Make held-out clips with nano, read the finished files with instruments, and print the table."""
-    import json
-    from dataclasses import asdict
-
-    from happyhorse.engines.local import LocalEngine
-    from happyhorse.engines.plan import plan
-    from happyhorse.engines.run import run
-    from happyhorse.eval.codec import measure_codec
-    from happyhorse.eval.first_frame import try_first_frames
-    from happyhorse.eval.instrument import Instrument
-    from happyhorse.eval.learn import train_instrument
-    from happyhorse.eval.learn_phonemes import train_recogniser
-    from happyhorse.eval.nano import HeldOut, Lips, evaluate
-    from happyhorse.eval.phonemes import Recogniser
-    from happyhorse.eval.speech import measure_speech
-    from happyhorse.eval.swap import try_swaps
-    from happyhorse.eval.table import lines
-    from happyhorse.media.read import probe
-    from happyhorse.request import parse_request
-    from happyhorse.speech.phonemes import SYMBOLS
-
-    _threads(threads)
-    if quick:
-        count, pairs, minutes = 4, 2, 2.0
-    engine = LocalEngine.from_package("nano") if weights is None else LocalEngine.from_folder("nano", weights)
-    vae = engine.weights.video_vae
-    kept = folder / "instrument.safetensors"
-    if not kept.exists():
-        train_instrument(vae, minutes=minutes, on_report=_say).save(kept)
-    instrument = Instrument.load(kept)
-    ear = folder / "phonemes.safetensors"
-    if not ear.exists():
-        train_recogniser(minutes=minutes / 2, on_report=_say).save(ear)
-    said: dict[Path, list[str]] = {}
-
-    def make(prompt: str, seed: int, path: Path, image: Path | None = None) -> None:
-        shown = None if image is None else str(image)
-        request = parse_request({"prompt": prompt, "seed": seed, "resolution": "720P", "image": shown})
-        media = {shown: probe(image, kind="image")} if image is not None and shown is not None else {}
-        the_plan = plan(request, engine.capabilities, media=media)
-        run(engine, the_plan, path, on_progress=lambda _: None)
-        spoken = engine.spoken(the_plan)
-        said[path] = [SYMBOLS[i] for i, start_s, long_s in spoken if start_s + long_s <= the_plan.duration_s]
-
-    def on_clip(item: HeldOut, read: dict[str, str], lips: Lips) -> None:
-        right = sum(read[name] == item.scene.attributes()[name] for name in item.asked)
-        _say(
-            f"lips {lips.correlation:+.2f} at {lips.lag:+d} frames, {right}/{len(item.asked)}: {item.prompt}"
-        )
-
-    codec = measure_codec(vae)
-    table = evaluate(make, instrument, folder=folder, count=count, on_clip=on_clip)
-    speech = measure_speech(Recogniser.load(ear), engine.weights.audio_vae, list(said.items()))
-    swaps = try_swaps(make, instrument, folder=folder, count=pairs)
-    starts = []
-    if "i2v" in engine.capabilities.modes:
-        starts = try_first_frames(
-            lambda prompt, image, seed, path: make(prompt, seed, path, image),
-            instrument,
-            folder=folder,
-            count=count // 2,
-        )
-    facts = {
-        **table.to_dict(),
-        "codec": asdict(codec),
-        "swaps": [asdict(swap) for swap in swaps],
-        "first_frames": [asdict(start) for start in starts],
-        "speech": speech.to_dict() if speech else None,
-    }
-    (folder / "table.json").write_text(json.dumps(facts, indent=2))
-    for line in lines(table, codec, swaps, starts, speech):
-        print(line)

@@ -55,7 +55,7 @@ def extend(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 
 def _alike(picture: NDArray[np.uint8], size: tuple[int, int]) -> bool:
     ratio = picture.shape[1] * size[1] / (picture.shape[0] * size[0])
-    return max(ratio, 1 / ratio) <= 1 + MAX_STRETCH
+    return bool(max(ratio, 1 / ratio) <= 1 + MAX_STRETCH)
 
 
 def small_jpeg(picture: NDArray[np.uint8], side: int) -> bytes:

@@ -1,0 +1,128 @@
+"""`happyhorse eval nano`: make held-out clips, let instruments that know the world alone read the files, print the table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from happyhorse.cli.lab import Threads, say, set_threads
+
+if TYPE_CHECKING:
+    from happyhorse.engines.local import LocalEngine
+    from happyhorse.eval.instrument import Instrument
+    from happyhorse.eval.nano import HeldOut, Lips
+    from happyhorse.eval.phonemes import Recogniser
+
+evaluation = typer.Typer(help="Measure an engine's clips.", no_args_is_help=True)
+
+
+@evaluation.callback()
+def _group() -> None:
+    """Measure what an engine makes against what was asked."""
+
+
+@evaluation.command("nano")
+def eval_nano(
+    count: Annotated[int, typer.Option(help="Held-out prompts.", min=1)] = 20,
+    pairs: Annotated[int, typer.Option(help="Pairs of prompts with exchanged colours.", min=0)] = 10,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="4 prompts, 2 pairs, 2 minutes for instruments.")
+    ] = False,
+    folder: Annotated[Path, typer.Option("--out", help="Where clips, instruments and table go.")] = Path(
+        "runs/eval"
+    ),
+    weights: Annotated[
+        Path | None, typer.Option(help="A folder of packed weights instead of the package's.")
+    ] = None,
+    minutes: Annotated[
+        float,
+        typer.Option(help="Time to train the eye, and half as much the ear, where there is none.", min=0.1),
+    ] = 15,
+    threads: Threads = 2,
+) -> None:
+    """Make held-out clips with nano, read the finished files with instruments, and print the table."""
+    from happyhorse.engines.local import LocalEngine
+    from happyhorse.eval.codec import measure_codec
+    from happyhorse.eval.first_frame import try_first_frames
+    from happyhorse.eval.nano import evaluate
+    from happyhorse.eval.speech import measure_speech
+    from happyhorse.eval.swap import try_swaps
+    from happyhorse.eval.table import lines
+
+    set_threads(threads)
+    if quick:
+        count, pairs, minutes = 4, 2, 2.0
+    engine = LocalEngine.from_package("nano") if weights is None else LocalEngine.from_folder("nano", weights)
+    eye, ear = _instruments(engine, folder, minutes)
+    make = _Maker(engine)
+    codec = measure_codec(engine.weights.video_vae)
+    table = evaluate(make, eye, folder=folder, count=count, on_clip=_tell)
+    speech = measure_speech(ear, engine.weights.audio_vae, list(make.said.items()))
+    swaps = try_swaps(make, eye, folder=folder, count=pairs)
+    starts = try_first_frames(make.from_image, eye, folder=folder, count=count // 2)
+    facts = {
+        **table.to_dict(),
+        "codec": asdict(codec),
+        "speech": speech.to_dict() if speech else None,
+        "swaps": [asdict(swap) for swap in swaps],
+        "first_frames": [asdict(start) for start in starts],
+    }
+    (folder / "table.json").write_text(json.dumps(facts, indent=2))
+    for line in lines(table, codec, swaps, starts, speech):
+        print(line)
+
+
+class _Maker:
+    """Makes clips at 720P and remembers what each was to say, as symbols of the speech table."""
+
+    def __init__(self, engine: LocalEngine) -> None:
+        self.engine = engine
+        self.said: dict[Path, list[str]] = {}
+
+    def __call__(self, prompt: str, seed: int, path: Path, image: Path | None = None) -> None:
+        from happyhorse.engines.plan import plan
+        from happyhorse.engines.run import run
+        from happyhorse.media.read import probe
+        from happyhorse.request import parse_request
+        from happyhorse.speech.phonemes import SYMBOLS
+
+        fields = {"prompt": prompt, "seed": seed, "resolution": "720P"}
+        media = {}
+        if image is not None:
+            fields["image"] = str(image)
+            media[str(image)] = probe(image, kind="image")
+        decided = plan(parse_request(fields), self.engine.capabilities, media=media)
+        run(self.engine, decided, path, on_progress=lambda _: None)
+        self.said[path] = [
+            SYMBOLS[phoneme]
+            for phoneme, start_s, long_s in self.engine.spoken(decided)
+            if start_s + long_s <= decided.duration_s
+        ]
+
+    def from_image(self, prompt: str, image: Path, seed: int, path: Path) -> None:
+        """Make a clip that begins with this picture."""
+        self(prompt, seed, path, image)
+
+
+def _instruments(engine: LocalEngine, folder: Path, minutes: float) -> tuple[Instrument, Recogniser]:
+    """Load the instruments that `folder` keeps; train those that it lacks."""
+    from happyhorse.eval.instrument import Instrument
+    from happyhorse.eval.learn import train_instrument
+    from happyhorse.eval.learn_phonemes import train_recogniser
+    from happyhorse.eval.phonemes import Recogniser
+
+    eye, ear = folder / "instrument.safetensors", folder / "phonemes.safetensors"
+    if not eye.exists():
+        train_instrument(engine.weights.video_vae, minutes=minutes, on_report=say).save(eye)
+    if not ear.exists():
+        train_recogniser(minutes=minutes / 2, on_report=say).save(ear)
+    return Instrument.load(eye), Recogniser.load(ear)
+
+
+def _tell(item: HeldOut, read: dict[str, str], lips: Lips) -> None:
+    right = sum(read[name] == item.scene.attributes()[name] for name in item.asked)
+    say(f"lips {lips.correlation:+.2f} at {lips.lag:+d} frames, {right}/{len(item.asked)}: {item.prompt}")
