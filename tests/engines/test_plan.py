@@ -130,6 +130,8 @@ def test_the_first_frame_decides_the_ratio(width, height, ratio):
 def test_what_looks_wrong_with_the_first_frame_is_said():
     notes = planned(image="x", media={"x": image(remarks="dark, blurred")}).notes
     assert "the image looks dark, blurred; the clip keeps what its first frame has" in notes
+    assert NANO.first_frame_note in notes
+    assert NANO.first_frame_note not in planned().notes
     assert not any("looks" in note for note in planned(image="x", media={"x": image()}).notes)
 
 

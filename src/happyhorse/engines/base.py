@@ -121,6 +121,8 @@ class Capabilities:
     """False for an engine that does not say the lines, so that none is refused for its length or language."""
     refinements: Mapping[str, Refinement] = field(default_factory=dict)
     """resolution -> the pass that follows the base pass; drafts go without."""
+    first_frame_note: str = ""
+    """What a user should know before giving a first frame; empty for nothing."""
     proven_ratios: frozenset[str] | None = None
     """Ratios whose sizes the model's makers vouch for; None for all."""
     extra_audio_latents: int = 0

@@ -41,6 +41,7 @@ NANO = Capabilities(
     modes=frozenset({"t2v", "i2v"}),
     languages=frozenset({"en"}),
     resolutions=RESOLUTIONS,
+    first_frame_note="nano keeps a picture of its own illustrated kind; a photograph stays itself for a moment only, then dissolves where it moves",
     base_sizes=_NANO_SIZES,
     num_steps=8,
     sampler="euler",

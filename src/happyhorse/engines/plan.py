@@ -468,8 +468,8 @@ def _note_the_rest(
         notes.append(
             "the prompt is put into the form the network was trained on, by rules or by the operator's language model; nothing is added to what is said"
         )
-    if image is not None and image.remarks:
-        notes.append(f"the image looks {image.remarks}; the clip keeps what its first frame has")
+    if image is not None:
+        _note_image(image, capabilities, notes)
     if request.mode == "i2v" and request.prompt.strip() and not read.num_words:
         notes.append("prompt has no words and is not used; the image alone decides")
     if capabilities.vocabulary is not None:
@@ -480,3 +480,10 @@ def _note_the_rest(
     if near:
         drawn = ", ".join(f"{word} as {instead}" for word, instead in near.items())
         notes.append(f"drawn as the nearest thing in {capabilities.engine}'s world: {drawn}")
+
+
+def _note_image(image: MediaInfo, capabilities: Capabilities, notes: list[str]) -> None:
+    if capabilities.first_frame_note:
+        notes.append(capabilities.first_frame_note)
+    if image.remarks:
+        notes.append(f"the image looks {image.remarks}; the clip keeps what its first frame has")
