@@ -63,16 +63,14 @@ def load_run(
     watchers: int = 500,
     database_url: str | None = None,
 ) -> LoadReport:
-    """Measure in an empty folder; there is no worker before the watchers watch."""
+    """Measure in an empty folder. The worker starts when the watchers watch, and is gone before the submits."""
     settings = settings_of(folder, database_url)
     database = Database.open(database_url or sqlite_url(folder))
     _, key = KeyStore(database).create("bench")
     database.close()
     port, bare_port = free_port(), free_port()
-    front, yardstick = (
-        api(settings, port, folder / "api.log"),
-        bare(settings, bare_port, folder / "bare.log"),
-    )
+    front = api(settings, port, folder / "api.log")
+    yardstick = bare(settings, bare_port, folder / "bare.log")
     children = [front, yardstick]
 
     def start_worker() -> None:
@@ -81,14 +79,14 @@ def load_run(
     try:
         wait_for(port, front)
         wait_for(bare_port, yardstick)
-        times = _submits(port, key, seconds=seconds, rate=rate)
         with Wire(port, key) as wire:
-            _empty_queue(wire)
             job_id = created(wire.call("POST", "/v1/generations", _body(-1)))
-        ours, theirs = (port, f"/v1/generations/{job_id}"), (bare_port, f"/bare/{job_id}")
-        polls, bare_polls = _polls_beside(ours, theirs, key, seconds=seconds)
         numbers = _watch(port, key, job_id, watchers, start_worker)
         waits = _idle_waits(port, key)
+        children.pop().kill()
+        times = _submits(port, key, seconds=seconds, rate=rate)
+        ours, theirs = (port, f"/v1/generations/{job_id}"), (bare_port, f"/bare/{job_id}")
+        polls, bare_polls = _polls_beside(ours, theirs, key, seconds=seconds)
     finally:
         for child in children:
             child.kill()
@@ -188,12 +186,6 @@ def _idle_waits(port: int, key: str) -> list[float]:
             time.sleep(0.5)
             waits.append(_run(wire))
     return waits
-
-
-def _empty_queue(wire: Wire) -> None:
-    while page := json.loads(wire.call("GET", "/v1/generations?status=queued&limit=100")[1])["data"]:
-        for job in page:
-            wire.call("POST", f"/v1/generations/{job['id']}/cancel")
 
 
 def _run(wire: Wire) -> float:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from happyhorse.engines.base import PREVIEW_SIDE, Capabilities, OnProgress
+from happyhorse.engines.camera import MOVES, look, view_at
 from happyhorse.engines.catalog import CATALOG
 from happyhorse.engines.plan import Plan
 from happyhorse.engines.progress import Reporter
@@ -125,9 +126,18 @@ class LocalEngine:
                 metadata=plan.tags(self.weights.digest),
             )
         reporter.say("finish", 1, 1)
+        return plan.output(output, weights_hash=self.weights.digest, notes=self._notes(plan))
+
+    def _notes(self, plan: Plan) -> tuple[str, ...]:
         chosen, reading = self._understand(plan)
-        notes = (f"left open by the prompt, chosen by the seed: {said(chosen, reading)}",) if chosen else ()
-        return plan.output(output, weights_hash=self.weights.digest, notes=notes)
+        notes = []
+        if chosen:
+            notes.append(f"left open by the prompt, chosen by the seed: {said(chosen, reading)}")
+        if reading["move"] in MOVES:
+            notes.append(
+                f"the camera's {reading['move']} is cut from a picture whose own camera stands still"
+            )
+        return tuple(notes)
 
     def spoken(self, plan: Plan) -> list[Spoken]:
         """Return the phonemes that the clip is to say, on its own clock, in a voice of the person's gender."""
@@ -219,10 +229,14 @@ class LocalEngine:
         """Yield finished pictures, at most num_frames of them, while later ones are still latents."""
         number = 0
         finish = _finisher(plan)
+        move = self._understand(plan)[1]["move"] or "locked"
         reporter.say("decode", 0, plan.num_frames)
         for chunk in self.weights.video_vae.decode_stream(latents):
             for picture in to_bytes(chunk)[: plan.num_frames - number]:
                 frame = finish(picture)
+                if move in MOVES:
+                    view = view_at(move, number / plan.fps, plan.duration_s, seed=plan.seed)
+                    frame = look(frame, view)
                 yield watermark(frame) if plan.watermark else frame
                 number += 1
             reporter.say("decode", number, plan.num_frames, preview=small_jpeg(frame, PREVIEW_SIDE))
