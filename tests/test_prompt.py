@@ -527,3 +527,33 @@ def check_fields(value, schema, root):
         pattern = next((p for p in schema.get("patternProperties", {}) if re.search(p, name)), None)
         assert name in schema.get("properties", {}) or pattern
         check(field, schema["patternProperties"][pattern] if pattern else schema["properties"][name], root)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "line"),
+    [
+        ('[Audio] speaking to camera, with the words "Do you hear that?"', "Do you hear that?"),
+        (
+            "A guy at night, telling us: The children followed an easy recipe. Full shot.",
+            "The children followed an easy recipe.",
+        ),
+        ("He announces,: The engine saved something better.", "The engine saved something better."),
+        (
+            "shot=close-up voice='Good morning, you carried warm bread!' outfit=black",
+            "Good morning, you carried warm bread!",
+        ),
+        (
+            "top=yellow, voice= The engine measured a pair of gloves., shot=close-up",
+            "The engine measured a pair of gloves.",
+        ),
+    ],
+)
+def test_lines_are_found_however_they_are_announced(prompt, line):
+    assert [found.text for found in read_prompt(prompt).lines] == [line]
+
+
+@pytest.mark.parametrize(
+    "prompt", ['A wall with the words "KEEP OUT" behind her.', "voice=deep male, shot=close-up"]
+)
+def test_what_is_written_or_says_how_a_voice_sounds_is_no_line(prompt):
+    assert read_prompt(prompt).lines == ()

@@ -85,6 +85,8 @@ def load_run(
         waits = _idle_waits(port, key)
         children.pop().kill()
         times = _submits(port, key, seconds=seconds, rate=rate)
+        with Wire(port, key) as wire:
+            job_id = created(wire.call("POST", "/v1/generations", _body(-2)))  # one that is waited for
         ours, theirs = (port, f"/v1/generations/{job_id}"), (bare_port, f"/bare/{job_id}")
         polls, bare_polls = _polls_beside(ours, theirs, key, seconds=seconds)
     finally:

@@ -41,7 +41,7 @@ _QUOTES = re.compile(
     r"|(?<![^\s(\[:,;—–\-/])‘(?P<m>(?:[^‘’\n]|’(?=\w))+)’(?!\w)"
 )
 # A closing single quote is not an apostrophe: no letter follows it.
-_OPENS = re.compile(r"(?<![^\s(\[:,;—–\-/])'(?=[^\s'])(?!\d0s)")
+_OPENS = re.compile(r"(?<![^\s(\[:,;=—–\-/])'(?=[^\s'])(?!\d0s)")
 _CLOSES = re.compile(r"(?<=[^\s'])'(?!\w)")
 _REFERENCE = re.compile(
     r"(?P<character>(?:\[\s?)?(?:\bcharacters?|角色|キャラクター|캐릭터|\bpersonnage)\s?(?P<c>[1-9])(?![0-9])(?:\s?\])?)"
@@ -51,8 +51,9 @@ _REFERENCE = re.compile(
     _FLAGS,
 )
 _SAYING = re.compile(
-    r"\b(?:saying|says|asks|shouts|whispers|replies|sings|sagt|fragt|ruft|dit|demande|crie)\s?[:：]\s?(?P<a>[^\"“”'‘«「\s\ufffc][^\n.!?\ufffc]*[.!?]?)"
+    r"\b(?:saying|says|asks|shouts|whispers|replies|sings|announc(?:es|ing)|declar(?:es|ing)|tell(?:s|ing) (?:us|them|me|you|everyone)|sagt|fragt|ruft|dit|demande|crie)\s?,?\s?[:：]\s?(?P<a>[^\"“”'‘«「\s\ufffc][^\n.!?\ufffc]*[.!?]?)"
     r"|\bsaying(?! (?:that|nothing|goodbye|hello|yes|no)\b),?\s+(?P<b>(?:[^\"“”'‘’«「:,.;!?\n\ufffc]|['’](?=\w))+)"
+    r"|\bvoice\s?=\s?(?P<d>[^\"“”'‘«「=\s\ufffc][^=\n.!?\ufffc]*[.!?])"
     r"|(?:[说說问問答道喊唱笑話講回]|回应)[：:]\s?(?P<c>[^\"“「『\s\ufffc][^\n。！？\ufffc]*[。！？]?)",
     _FLAGS,
 )
