@@ -59,22 +59,22 @@ def test_a_clip_has_the_planned_size_length_and_sound(engine, tmp_path):
     assert sizes == {(136, 240)}
 
 
-@pytest.mark.parametrize("size", [(640, 360), (300, 400)])
-def test_a_clip_from_a_picture_begins_with_that_very_picture(engine, tmp_path, size):
+@pytest.mark.parametrize(("size", "period", "stays"), [((640, 360), 60, False), ((300, 400), 4, True)])
+def test_a_clip_from_a_picture_begins_with_it_and_one_of_too_fine_a_picture_stays_with_it(
+    engine, tmp_path, size, period, stays
+):
     rows, columns = np.mgrid[0 : size[1], 0 : size[0]]
-    stripes = np.stack(
-        [128 + 100 * np.sin(columns / 9), 255 * rows / size[1], 128 + 90 * np.cos(rows / 7)], -1
-    )
-    Image.fromarray(stripes.astype(np.uint8)).save(tmp_path / "first.png")
-    request = parse_request(
-        {"prompt": "Rain.", "duration": 3, "resolution": "480P", "seed": 5, "image": "first.png"}
-    )
-    media = {"first.png": probe(tmp_path / "first.png", kind="image")}
-    the_plan = plan(request, NANO, media=media)
-    run(engine, the_plan, tmp_path / "clip.mp4", on_progress=lambda _: None)
-    first = decode_video(tmp_path / "clip.mp4", max_seconds=0.04)[0].astype(float)
-    given = fit(decode_image(tmp_path / "first.png", crop=the_plan.crop), (the_plan.width, the_plan.height))
-    assert np.abs(first - given).mean() < 4
+    waves = [128 + 100 * np.sin(columns / period), 255 * rows / size[1], 128 + 90 * np.cos(rows / period)]
+    path = tmp_path / "first.png"
+    Image.fromarray(np.stack(waves, -1).astype(np.uint8)).save(path)
+    fields = {"prompt": "Rain.", "duration": 3, "resolution": "480P", "seed": 5, "image": str(path)}
+    the_plan = plan(parse_request(fields), NANO, media={str(path): probe(path, kind="image")})
+    clip = run(engine, the_plan, tmp_path / "clip.mp4", on_progress=lambda _: None)
+    given = fit(decode_image(path, crop=the_plan.crop), (the_plan.width, the_plan.height))
+    frames = decode_video(tmp_path / "clip.mp4")
+    assert np.abs(frames[0].astype(float) - given).mean() < 4
+    assert any("it stays as it is" in note for note in clip.notes) == stays
+    assert (np.abs(frames[-1].astype(float) - given).mean() < 4) == stays
 
 
 def test_same_seed_gives_the_same_file_and_another_seed_another(engine, tmp_path):

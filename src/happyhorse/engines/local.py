@@ -47,6 +47,8 @@ from happyhorse.speech.speaker import Speaker
 from happyhorse.speech.voices import VOICES
 
 FILES = ("transformer", "video_vae", "audio_vae", "text")
+MIN_PSNR_DB = 24.5
+"""What the codec makes of a first frame, at base size. The world's own pictures have 25.1 to 30."""
 LINE_START_S = 0.25
 LINE_GAP_S = 0.35
 _STAGE_SHARES = {"prepare": 0.05, "base": 0.45, "decode": 0.48, "finish": 0.02}
@@ -137,6 +139,10 @@ class LocalEngine:
             notes.append(
                 f"the camera's {reading['move']} is cut from a picture whose own camera stands still"
             )
+        if self._is_beyond_us(plan):
+            notes.append(
+                "the image has more in it than nano can move: it stays as it is, under camera and sound"
+            )
         return tuple(notes)
 
     def spoken(self, plan: Plan) -> list[Spoken]:
@@ -217,9 +223,16 @@ class LocalEngine:
 
     def _first_frame(self, plan: Plan) -> Tensor:
         """Return the clean latent (1, c, 1, h, w) of the user's picture at base size."""
-        base = (plan.base_width, plan.base_height)
-        small = resize(extend(_given_picture(plan), base), base)
-        return self.weights.video_vae.encode(from_bytes(small[None].copy()))
+        return self.weights.video_vae.encode(_at_base_size(_given_picture(plan), plan))
+
+    def _is_beyond_us(self, plan: Plan) -> bool:
+        """Whether nobody is to speak in the user's picture and the codec cannot tell what is in it: a photograph, mostly."""
+        if plan.image is None or plan.lines:
+            return False
+        vae, pixels = self.weights.video_vae, _at_base_size(_given_picture(plan), plan)
+        with torch.inference_mode():
+            error = vae.project(vae.encode(pixels))[:, :, :1] - pixels
+        return float(error.square().mean()) / 4 > 10 ** (-MIN_PSNR_DB / 10)
 
     def _sound(self, latents: Tensor) -> NDArray[np.float32]:
         waveform = self.weights.audio_vae.decode(latents)[0].numpy()
@@ -228,7 +241,7 @@ class LocalEngine:
     def _frames(self, plan: Plan, latents: Tensor, reporter: Reporter) -> Iterator[NDArray[np.uint8]]:
         """Yield finished pictures, at most num_frames of them, while later ones are still latents."""
         number = 0
-        finish = _finisher(plan)
+        finish = _finisher(plan, still=self._is_beyond_us(plan))
         move = self._understand(plan)[1]["move"] or "locked"
         reporter.say("decode", 0, plan.num_frames)
         for chunk in self.weights.video_vae.decode_stream(latents):
@@ -248,19 +261,30 @@ def _given_picture(plan: Plan) -> NDArray[np.uint8]:
     return fit(decode_image(Path(plan.image.path), crop=plan.crop), (plan.width, plan.height))
 
 
-def _finisher(plan: Plan) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
-    """Return what brings the clip's frames, in order, to their final size; what stands still is the first frame's, if one was given."""
+def _at_base_size(picture: NDArray[np.uint8], plan: Plan) -> Float[Tensor, "1 3 1 h w"]:
+    base = (plan.base_width, plan.base_height)
+    return from_bytes(resize(extend(picture, base), base)[None].copy())
+
+
+def _finisher(plan: Plan, *, still: bool) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+    """Return what brings the clip's frames, in order, to their final size.
+
+    What stands still is the first frame's, if one was given; with `still`, that is everything.
+    """
     size = (plan.width, plan.height)
     if plan.image is None:
         return partial(fit, size=size)
-    picture = from_bytes(_given_picture(plan)[None].copy())[0, :, 0]
-    still: StillPicture | None = None
+    given = _given_picture(plan)
+    if still:
+        return lambda _frame: given
+    picture = from_bytes(given[None].copy())[0, :, 0]
+    shown: StillPicture | None = None
 
     def finish(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        nonlocal still
+        nonlocal shown
         own = from_bytes(cut(frame, size)[None].copy())[0, :, 0]
-        still = still or StillPicture(picture, own)
-        return to_bytes(still.keep(own)[None, :, None])[0]
+        shown = shown or StillPicture(picture, own)
+        return to_bytes(shown.keep(own)[None, :, None])[0]
 
     return finish
 

@@ -44,12 +44,19 @@ class StillPicture:
     def keep(self, frame: Float[Tensor, "3 h w"]) -> Float[Tensor, "3 H W"]:
         """Return the frame at the picture's size: the picture where nothing has changed but the light, else the frame."""
         self._camera = follow(self._first, frame, start=self._camera)
-        grid = _grid(self._camera, frame.shape)
-        change = smooth(frame - _look(self._first, grid))
-        still = torch.exp(-(change.abs().amax(dim=0) / CHANGE).square()) * _inside(grid)
+        change, still = compare(self._first, frame, self._camera)
         share, light = enlarge(torch.cat([still[None], change]), self._picture.shape).split([1, 3])
         picture = _look(self._picture, _grid(self._camera, self._picture.shape))
         return torch.lerp(enlarge(frame, self._picture.shape), picture + light, share)
+
+
+def compare(
+    first: Float[Tensor, "3 h w"], frame: Float[Tensor, "3 h w"], camera: Camera
+) -> tuple[Float[Tensor, "3 h w"], Float[Tensor, "h w"]]:
+    """Return the smoothed difference of a frame from the first one as that camera sees it, and how still each place is, 0 to 1."""
+    grid = _grid(camera, frame.shape)
+    change = smooth(frame - _look(first, grid))
+    return change, torch.exp(-(change.abs().amax(dim=0) / CHANGE).square()) * _inside(grid)
 
 
 def follow(first: Float[Tensor, "3 h w"], frame: Float[Tensor, "3 h w"], *, start: Camera) -> Camera:
