@@ -47,6 +47,7 @@ from happyhorse.speech.speaker import Speaker
 from happyhorse.speech.voices import VOICES
 
 FILES = ("transformer", "video_vae", "audio_vae", "text")
+LOCKED = "A person. Locked camera."
 MIN_PSNR_DB = 24.5
 """What the codec makes of a first frame, at base size. The world's own pictures have 25.1 to 30."""
 LINE_START_S = 0.25
@@ -158,7 +159,7 @@ class LocalEngine:
 
     def _denoise(self, plan: Plan, shape: LatentShape, reporter: Reporter) -> Latents:
         chosen, reading = self._understand(plan)
-        texts = self.weights.text.encode([complete(plan.prompt, chosen, reading), ""])
+        texts = self._told(complete(plan.prompt, chosen, reading))
         settings = replace(self.weights.checkpoint.sampler, num_steps=plan.num_steps)
         generator = torch.Generator().manual_seed(plan.seed)
         first = None
@@ -177,6 +178,14 @@ class LocalEngine:
                 "base", step.index + 1, step.num_steps, preview=self._glimpse(plan, step)
             ),
         )
+
+    def _told(self, prompt: str) -> Float[Tensor, "2 m c"]:
+        """Return the rows of a prompt and of none. The row that tells of the camera says that it stands still: asked to move it, the
+        network draws a person in two places, while a still picture can be cut as one likes."""
+        text, nothing, still = self.weights.text.encode([prompt, "", LOCKED]).clone()
+        row = [name for name, _ in self.weights.text.config.attributes].index("move")
+        text[row] = still[row]
+        return torch.stack([text, nothing])
 
     def _noise(self, shape: LatentShape, num_audio: int, generator: torch.Generator) -> Latents:
         config, settings = self.weights.checkpoint.model.config, self.weights.checkpoint.sampler
