@@ -172,3 +172,19 @@ def test_int8_storage_says_nearly_the_same_velocity(engine, tmp_path):
 def test_the_sound_lasts_as_long_as_the_picture_before_it_is_cut(engine):
     latents = torch.zeros(1, 77, 64)
     assert AudioVae.decode(engine.weights.audio_vae, latents).shape == (1, 77 * 1920)
+
+
+def test_the_network_is_told_of_a_camera_that_stands_still(engine):
+    encoder = engine.weights.text
+    prompt = "A woman with red hair. The camera pans left."
+    values = dict(encoder.config.attributes)["move"]
+
+    def moves(rows):
+        scores = dict(zip(dict(encoder.config.attributes), encoder.logits(rows), strict=True))["move"]
+        return [(*values, None)[i] for i in scores.argmax(-1).tolist()]
+
+    asked = encoder.encode([prompt])
+    told = engine._told(prompt)[:1]
+    assert "pan left" in moves(asked)
+    assert moves(told) == ["locked"]
+    assert (asked != told).any(-1).sum() == 1
