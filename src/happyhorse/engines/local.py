@@ -46,6 +46,7 @@ from happyhorse.speech.phonemes import phoneme_id
 from happyhorse.speech.speaker import Speaker
 from happyhorse.speech.voices import VOICES
 
+Finish = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 FILES = ("transformer", "video_vae", "audio_vae", "text")
 LOCKED = "A person. Locked camera."
 MIN_PSNR_DB = 24.5
@@ -118,33 +119,23 @@ class LocalEngine:
         take.check(engine=self.capabilities.engine, weights_hash=self.weights.digest)
         _check_size(take, plan)
         reporter = Reporter(on_progress, _STAGE_SHARES)
+        chosen, reading = self._understand(plan)
+        given = None if plan.image is None else _given_picture(plan)
         with torch.inference_mode():
+            still = given is not None and self._is_beyond_us(given, plan)
+            finish = _finisher(plan, given, still=still)
             latents = Latents(*(torch.from_numpy(take.latents[name]) for name in Latents._fields))
             sound = None if plan.sound == "remove" else self._sound(latents.audio)
             encode(
                 output,
-                self._frames(plan, latents.video, reporter),
+                self._frames(plan, latents.video, finish, reading["move"], reporter),
                 size=(plan.width, plan.height),
                 audio=sound,
                 metadata=plan.tags(self.weights.digest),
             )
         reporter.say("finish", 1, 1)
-        return plan.output(output, weights_hash=self.weights.digest, notes=self._notes(plan))
-
-    def _notes(self, plan: Plan) -> tuple[str, ...]:
-        chosen, reading = self._understand(plan)
-        notes = []
-        if chosen:
-            notes.append(f"left open by the prompt, chosen by the seed: {said(chosen, reading)}")
-        if reading["move"] in MOVES:
-            notes.append(
-                f"the camera's {reading['move']} is cut from a picture whose own camera stands still"
-            )
-        if self._is_beyond_us(plan):
-            notes.append(
-                "the image has more in it than nano can move: it stays as it is, under camera and sound"
-            )
-        return tuple(notes)
+        notes = _notes(chosen, reading, still=still)
+        return plan.output(output, weights_hash=self.weights.digest, notes=notes)
 
     def spoken(self, plan: Plan) -> list[Spoken]:
         """Return the phonemes that the clip is to say, on its own clock, in a voice of the person's gender."""
@@ -234,24 +225,23 @@ class LocalEngine:
         """Return the clean latent (1, c, 1, h, w) of the user's picture at base size."""
         return self.weights.video_vae.encode(_at_base_size(_given_picture(plan), plan))
 
-    def _is_beyond_us(self, plan: Plan) -> bool:
+    def _is_beyond_us(self, given: NDArray[np.uint8], plan: Plan) -> bool:
         """Whether nobody is to speak in the user's picture and the codec cannot tell what is in it: a photograph, mostly."""
-        if plan.image is None or plan.lines:
+        if plan.lines:
             return False
-        vae, pixels = self.weights.video_vae, _at_base_size(_given_picture(plan), plan)
-        with torch.inference_mode():
-            error = vae.project(vae.encode(pixels))[:, :, :1] - pixels
+        vae, pixels = self.weights.video_vae, _at_base_size(given, plan)
+        error = vae.project(vae.encode(pixels))[:, :, :1] - pixels
         return float(error.square().mean()) / 4 > 10 ** (-MIN_PSNR_DB / 10)
 
     def _sound(self, latents: Tensor) -> NDArray[np.float32]:
         waveform = self.weights.audio_vae.decode(latents)[0].numpy()
         return np.stack([waveform, waveform])
 
-    def _frames(self, plan: Plan, latents: Tensor, reporter: Reporter) -> Iterator[NDArray[np.uint8]]:
+    def _frames(
+        self, plan: Plan, latents: Tensor, finish: Finish, move: str | None, reporter: Reporter
+    ) -> Iterator[NDArray[np.uint8]]:
         """Yield finished pictures, at most num_frames of them, while later ones are still latents."""
         number = 0
-        finish = _finisher(plan, still=self._is_beyond_us(plan))
-        move = self._understand(plan)[1]["move"] or "locked"
         reporter.say("decode", 0, plan.num_frames)
         for chunk in self.weights.video_vae.decode_stream(latents):
             for picture in to_bytes(chunk)[: plan.num_frames - number]:
@@ -262,6 +252,17 @@ class LocalEngine:
                 yield watermark(frame) if plan.watermark else frame
                 number += 1
             reporter.say("decode", number, plan.num_frames, preview=small_jpeg(frame, PREVIEW_SIDE))
+
+
+def _notes(chosen: dict[str, str], reading: Reading, *, still: bool) -> tuple[str, ...]:
+    notes = []
+    if chosen:
+        notes.append(f"left open by the prompt, chosen by the seed: {said(chosen, reading)}")
+    if reading["move"] in MOVES:
+        notes.append(f"the camera's {reading['move']} is cut from a picture whose own camera stands still")
+    if still:
+        notes.append("the image has more in it than nano can move: it stays as it is, under camera and sound")
+    return tuple(notes)
 
 
 def _given_picture(plan: Plan) -> NDArray[np.uint8]:
@@ -275,15 +276,14 @@ def _at_base_size(picture: NDArray[np.uint8], plan: Plan) -> Float[Tensor, "1 3 
     return from_bytes(resize(extend(picture, base), base)[None].copy())
 
 
-def _finisher(plan: Plan, *, still: bool) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+def _finisher(plan: Plan, given: NDArray[np.uint8] | None, *, still: bool) -> Finish:
     """Return what brings the clip's frames, in order, to their final size.
 
-    What stands still is the first frame's, if one was given; with `still`, that is everything.
+    What stands still is that of the `given` first frame, if there is one; with `still`, that is everything.
     """
     size = (plan.width, plan.height)
-    if plan.image is None:
+    if given is None:
         return partial(fit, size=size)
-    given = _given_picture(plan)
     if still:
         return lambda _frame: given
     picture = from_bytes(given[None].copy())[0, :, 0]

@@ -51,13 +51,17 @@ def open_engine(
 
 
 def follow_engine(weights_dir: Path, ranks: Ranks, *, fp8: bool = False) -> None:
-    """Run the networks that rank 0 runs, on this process's GPU, until it is over. Raises: as `open_engine`."""
-    root, device = WeightStore(weights_dir / "magihuman").root, _gpu("magihuman")
+    """Run the networks that rank 0 runs, on this process's GPU, until it is over.
+
+    Raises: as `open_engine`, at the first call: a command that runs no network needs no GPU either.
+    """
+    root = WeightStore(weights_dir / "magihuman").root
     loader: NetworkLoader | None = None
 
     def load(network: str, name: str) -> Transformer:
         nonlocal loader
         if loader is None or loader.arrangement.name != name:
+            device = _gpu("magihuman")
             loader = NetworkLoader(root, device, arrangement(name), sharers=ranks.count, multiply_fp8=fp8)
         return loader(network)
 

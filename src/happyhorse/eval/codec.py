@@ -14,8 +14,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from happyhorse.eval.instrument import as_pictures
 from happyhorse.media.picture import fit
+from happyhorse.model.pixels import from_bytes, to_bytes
 from happyhorse.model.video_vae import VideoVae
 from happyhorse.world.draw import ScenePainter
 from happyhorse.world.leaves import draw_leaves
@@ -53,9 +53,9 @@ def measure_codec(vae: VideoVae, *, count: int = 24) -> CodecQuality:
         left, top, right, bottom = box
         scenes.append(float(error.mean()))
         faces.append(float(error[..., top:bottom, left:right].mean()))
-        upscaled = fit(_as_bytes(back[0, :, _SHOWN]), _FULL)
+        upscaled = fit(to_bytes(back)[_SHOWN], _FULL)
         edges.append(edge_energy(upscaled) / edge_energy(full))
-        true = _as_pixels(
+        true = from_bytes(
             np.stack(
                 list(draw_leaves(FIRST_SEED + number, num_frames=NUM_FRAMES, width=_WIDE[0], height=_WIDE[1]))
             )
@@ -78,16 +78,7 @@ def _scene(seed: int) -> tuple[Float[Tensor, "1 3 f h w"], Box, NDArray[np.uint8
     painter = ScenePainter(scene, motion, width=_WIDE[0], height=_WIDE[1])
     frames = np.stack([painter.draw(first + i) for i in range(NUM_FRAMES)])
     full = ScenePainter(scene, motion, width=_FULL[0], height=_FULL[1]).draw(first + _SHOWN)
-    return _as_pixels(frames), painter.face_box(first + NUM_FRAMES // 2), full
-
-
-def _as_pixels(frames: NDArray[np.uint8]) -> Float[Tensor, "1 3 f h w"]:
-    return as_pictures(frames).transpose(0, 1)[None]
-
-
-def _as_bytes(picture: Float[Tensor, "3 h w"]) -> NDArray[np.uint8]:
-    levels = ((picture.clamp(-1, 1) + 1) * 127.5).round().byte()
-    return np.ascontiguousarray(levels.permute(1, 2, 0).numpy())
+    return from_bytes(frames), painter.face_box(first + NUM_FRAMES // 2), full
 
 
 def _shrink(pixels: Float[Tensor, "1 3 f h2 w2"]) -> Float[Tensor, "1 3 f h w"]:

@@ -42,7 +42,7 @@ MOUTH_VALUES = 3 * TIME_STRIDE
 class Kind:
     """One kind of training sample: how long, at which sizes, and whether it has pictures. 0 seconds: one picture, no sound.
 
-    `photos` is the share of clips that show something unlike the world, moved by a camera, from a first frame that is given.
+    `photos` is the share of clips that show something unlike the world, which stays as it is, from a first frame that is given.
     """
 
     name: str
@@ -120,7 +120,7 @@ def make_clips(seeds: range, *, kind: Kind, codecs: Codecs) -> list[Clip]:
 def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
     rng = np.random.default_rng((seed, 41))
     width, height = kind.sizes[int(rng.integers(len(kind.sizes)))]
-    scene = sample_scene(seed, seconds=max(kind.seconds, 2))
+    scene = replace(sample_scene(seed, seconds=max(kind.seconds, 2)), move="locked")
     is_photo = bool(rng.random() < kind.photos)
     if is_photo:
         scene = replace(scene, line="")
@@ -133,17 +133,17 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
     motion = move(scene, speech, num_frames=total)
     video_vae, audio_vae, _ = encoders(codecs)
     if kind.pictures:
-        painter = ScenePainter(scene, motion, width=width, height=height)
-        drawn = (
-            draw_leaves(seed, num_frames=num_frames, width=width, height=height, camera=motion)
-            if is_photo
-            else (painter.draw(first + i) for i in range(num_frames))
-        )
+        latent_times = range(first, first + num_frames, TIME_STRIDE)
+        if is_photo:
+            drawn = draw_leaves(seed, num_frames=num_frames, width=width, height=height, camera=motion)
+            boxes = [(0, 0, 0, 0) for _ in latent_times]
+        else:
+            painter = ScenePainter(scene, motion, width=width, height=height)
+            drawn = (painter.draw(first + i) for i in range(num_frames))
+            boxes = [painter.face_box(i) for i in latent_times]
         frames = np.stack(list(drawn))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             video = video_vae.encode(from_bytes(frames))[0]
-        latent_times = range(first, first + num_frames, TIME_STRIDE)
-        boxes = [(0, 0, 0, 0) if is_photo else painter.face_box(i) for i in latent_times]
         weight = torch.stack([face_weight(box, height, width) for box in boxes])
         mouth = mouth_shapes(motion, first, num_frames)
     else:

@@ -40,8 +40,8 @@ BY_RATIO = {"16:9": WIDE, "9:16": TALL, "1:1": SQUARE}
 KINDS: dict[str, Kind] = {
     "picture": Kind("picture", 0, (*MOST, *MOST, *RARE)),
     "voice": Kind("voice", 3, (WIDE,), pictures=False),
-    "short": Kind("short", 2, (*MOST, *MOST, *RARE), photos=0.25),
-    "long": Kind("long", 5, MOST, photos=0.2),
+    "short": Kind("short", 2, (*MOST, *MOST, *RARE), photos=0.15),
+    "long": Kind("long", 5, MOST, photos=0.15),
 }
 BATCH = {"picture": 48, "voice": 12, "short": 6, "long": 3}
 CAPACITY = {"picture": 24_000, "voice": 3000, "short": 1500, "long": 500}
@@ -59,11 +59,11 @@ class Stage:
 
 STAGES = (
     Stage(0.40, {"picture": 0.74, "voice": 0.26}),
-    Stage(0.52, {"picture": 0.20, "voice": 0.45, "short": 0.35}),
-    Stage(0.82, {"picture": 0.18, "voice": 0.20, "short": 0.62}),
-    Stage(1.00, {"picture": 0.08, "voice": 0.22, "short": 0.34, "long": 0.36}),
+    Stage(0.52, {"picture": 0.30, "voice": 0.40, "short": 0.30}),
+    Stage(0.80, {"picture": 0.42, "voice": 0.12, "short": 0.46}),
+    Stage(1.00, {"picture": 0.42, "voice": 0.12, "short": 0.24, "long": 0.22}),
 )
-DROP_TEXT, FIRST_FRAME, CLEAN_AUDIO = 0.1, 0.4, 0.08
+DROP_TEXT, FIRST_FRAME, CLEAN_AUDIO = 0.1, 0.85, 0.08
 DROP_TEXT_OF_GIVEN = 0.4
 """A first frame says more than most prompts beside it do; with a whole prompt at hand it would not be looked at."""
 PEAK_RATE, MUON_RATE = 1.2e-3, 3e-3
@@ -320,8 +320,8 @@ def run(
             )
             if name not in pools:
                 kind = KINDS[name]
-                if ratios:
-                    chosen = {BY_RATIO[ratio] for ratio in ratios} | ({WIDE} if not kind.pictures else set())
+                if ratios and kind.pictures:
+                    chosen = {BY_RATIO[ratio] for ratio in ratios}
                     kind = replace(kind, sizes=tuple(size for size in kind.sizes if size in chosen))
                 make = partial(make_clips, kind=kind, codecs=codecs)
                 first_seed = 1 + trainer.step * 1000
