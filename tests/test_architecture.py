@@ -86,6 +86,7 @@ MAY_IMPORT = {
     "eval": ("errors", "shapes", "media", "world", "model", "engines.base"),
     "training": ("errors", "shapes", "media", "speech", "world", "model"),
     "cli.lab": ("errors", "shapes", "media", "model", "training", "world"),
+    "__main__": ("cli",),
     "cli": tuple(
         sorted({path.relative_to(ROOT).parts[0].removesuffix(".py") for path in ROOT.rglob("*.py")})
     ),

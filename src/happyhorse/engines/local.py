@@ -30,6 +30,7 @@ from happyhorse.errors import EngineError, Unsupported
 from happyhorse.media.picture import cut, extend, fit, resize, small_jpeg, watermark
 from happyhorse.media.read import decode_image
 from happyhorse.media.write import encode
+from happyhorse.model.arithmetic import quick
 from happyhorse.model.audio_vae import AudioVae
 from happyhorse.model.checkpoint import Checkpoint, load_checkpoint, weights_hash
 from happyhorse.model.complete import Reading, choose, complete, said
@@ -201,7 +202,13 @@ class LocalEngine:
         def velocity_for(text: Tensor, spoken: list[Spoken]) -> Velocity:
             phonemes = phonemes_of(spoken, num_audio=num_audio)
             rows = partial(pack, model.config, text=text, phonemes=phonemes, first_frame=first)
-            return lambda now: model(rows(video=now.video, audio=now.audio))
+
+            def velocity(now: Latents) -> Latents:
+                with quick():
+                    said: Latents = model(rows(video=now.video, audio=now.audio))
+                return said
+
+            return velocity
 
         return denoise(
             velocity_for(texts[:1], spoken),

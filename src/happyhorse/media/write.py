@@ -10,10 +10,13 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Self
 
 import av
 import av.error
@@ -29,8 +32,9 @@ from happyhorse.shapes import FPS, SAMPLE_RATE
 AUDIO_BITRATE = 192_000
 # No macroblock tree: x264's vector code for it reads memory that nothing wrote, so equal frames gave unequal files (docs/log.md).
 # One thread: another number of threads gives other bytes.
-_H264 = {"crf": "18", "preset": "veryfast", "profile": "high", "threads": "1", "x264-params": "mbtree=0"}
+_H264 = {"crf": "18", "preset": "superfast", "profile": "high", "threads": "1", "x264-params": "mbtree=0"}
 _KEYFRAME_S = 2
+_MOST_BEHIND = 8  # frames and blocks of sound that wait for the encoder
 _SAMPLES_PER_FRAME = SAMPLE_RATE // FPS
 _BT709, _LIMITED = 1, 1  # values of ITU-T H.273, as libav numbers them
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -55,15 +59,16 @@ def encode(
     Raises: MediaError (field "output") when the folder cannot be written to, DiskFull.
     """
     sound = audio if audio is None or as_is else master(audio)
-    with placed(path) as temporary, _mp4(temporary, metadata) as container:
+    with placed(path) as temporary, _mp4(temporary, metadata) as container, _Behind() as behind:
         picture = _Picture(container, size)
         track = _Sound(container, sound) if sound is not None else None
         count = 0
         for frame in frames:
-            picture.add(frame, count)
+            behind.call(picture.add, frame, count)
             count += 1
             if track is not None:
-                track.add_until(count * _SAMPLES_PER_FRAME)
+                behind.call(track.add_until, count * _SAMPLES_PER_FRAME)
+        behind.wait()
         if count == 0:
             raise EngineError("the engine made no frames")
         picture.close()
@@ -104,6 +109,31 @@ def _taken(path: Path) -> str | None:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:60]}...{text[-17:]}"
+
+
+class _Behind:
+    """Calls made in their order on a thread of their own: while a frame is encoded, the next one is drawn."""
+
+    def __init__(self) -> None:
+        self.thread = ThreadPoolExecutor(max_workers=1)
+        self.waiting: deque[Future[None]] = deque()
+
+    def call(self, function: Callable[..., None], *args: object) -> None:
+        """Make a call soon. Raises: what one of the calls before it raised."""
+        if len(self.waiting) == _MOST_BEHIND:
+            self.waiting.popleft().result()
+        self.waiting.append(self.thread.submit(function, *args))
+
+    def wait(self) -> None:
+        """Return when all calls have been made. Raises: what one of them raised."""
+        while self.waiting:
+            self.waiting.popleft().result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.thread.shutdown(cancel_futures=True)
 
 
 class _Picture:

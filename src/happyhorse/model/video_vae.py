@@ -22,6 +22,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from happyhorse.model.arithmetic import quick
 from happyhorse.model.checkpoint import Storage, description, fill, load_tensors, save_tensors
 from happyhorse.shapes import SPACE_STRIDE, TIME_STRIDE
 
@@ -123,7 +124,8 @@ class VideoVae(nn.Module):
         b, t = len(latent), latent.shape[2] - 2
         base = by_latent(self.project(latent))
         told = with_neighbours(rearrange(latent, "b c t h w -> b t c h w"))
-        detail = self.decoder(with_neighbours(base).flatten(0, 1), told.flatten(0, 1))
+        with quick():
+            detail = self.decoder(with_neighbours(base).flatten(0, 1), told.flatten(0, 1))
         moved = from_blocks(rearrange(told, "b t c h w -> b t h w c") @ self.motion)
         plain = (base[:, 1:-1] + by_latent(moved)).flatten(0, 1)
         plain = F.interpolate(plain, scale_factor=UPSCALE, mode="bilinear")
