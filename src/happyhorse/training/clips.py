@@ -30,10 +30,13 @@ from happyhorse.world.leaves import draw_leaves
 from happyhorse.world.motion import Motion, move
 from happyhorse.world.scene import Scene, sample_scene
 from happyhorse.world.sound import render, speak_line
+from happyhorse.world.tongues import TONGUES, speaking
 
 CAPTIONS = 2
 """Prompts kept for each scene; one is chosen each time the sample is used."""
 COMPLETED_SHARE = 0.75
+FOREIGN_SHARE = 0.5
+"""How many of the people who speak do so in another language than English."""
 FACE_WEIGHT, MOUTH_WEIGHT = 3.0, 6.0
 MOUTH_VALUES = 3 * TIME_STRIDE
 
@@ -124,6 +127,9 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
     is_photo = bool(rng.random() < kind.photos)
     if is_photo:
         scene = replace(scene, line="")
+    elif scene.line and rng.random() < FOREIGN_SHARE:
+        language = tuple(TONGUES)[int(rng.integers(len(TONGUES)))]
+        scene = speaking(scene, language, seconds=max(kind.seconds, 2) - 0.5)
     speech = speak_line(scene, aloud=kind.seconds > 0)
     if kind.seconds:
         num_frames = VideoShape.of_seconds(kind.seconds, height=height, width=width).latent().num_frames
