@@ -12,10 +12,12 @@ from happyhorse.eval.edits import Heard, edits, error_rate
 from happyhorse.eval.invented import SMALL, invented_line, words_of
 from happyhorse.eval.learn_phonemes import SOUND_S, coloured, loss_on, make_utterance, train_recogniser
 from happyhorse.eval.nano import held_out
-from happyhorse.eval.phonemes import BLANK, HOP, PHONEMES, Recogniser, folded
+from happyhorse.eval.phonemes import BLANK, HOP, PHONEMES, PHONEMES_OF, Recogniser, folded
 from happyhorse.eval.speech import said_and_sound
 from happyhorse.shapes import SAMPLE_RATE
 from happyhorse.speech.phonemes import SILENCE
+from happyhorse.speech.speaker import process_speaker
+from happyhorse.speech.voices import VOICES as SPEECH_VOICES
 from happyhorse.world.scene import VOICES
 from happyhorse.world.sound import speak_line
 
@@ -49,6 +51,23 @@ def test_lines_to_learn_from_share_only_small_words_with_those_to_be_tried():
     tried = frozenset().union(*(words_of(item.scene.line) for item in held_out(40)))
     assert learnt & tried <= {word.lower() for word in SMALL.split()}
     assert len(tried - learnt) > 60
+
+
+@pytest.mark.parametrize("language", sorted(PHONEMES_OF))
+def test_invented_lines_hold_nearly_every_sound_of_their_language(language):
+    rng = np.random.default_rng(2)
+    voice = next(voice for voice in SPEECH_VOICES.values() if voice.language == language)
+    heard = set()
+    for _ in range(60):
+        line = invented_line(rng, num_words=8, language=language)
+        heard |= set(folded([p.symbol for p in process_speaker().phonemes(line, voice).phonemes], language))
+    assert len(set(PHONEMES_OF[language]) - heard) <= 2
+
+
+def test_it_answers_in_the_sounds_of_the_language_asked_for(recogniser):
+    sound = 0.1 * torch.randn(SAMPLE_RATE, generator=torch.Generator().manual_seed(6))
+    for language, symbols in PHONEMES_OF.items():
+        assert set(recogniser.read(sound, language)) <= set(symbols)
 
 
 def test_marks_are_the_phonemes_in_their_order(utterances):

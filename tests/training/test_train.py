@@ -10,6 +10,8 @@ import torch
 
 from happyhorse.model.config import PRESETS
 from happyhorse.model.pack import Latents, Phonemes
+from happyhorse.speech.phonemes import SYMBOLS
+from happyhorse.training import clips as drawing
 from happyhorse.training import train
 from happyhorse.training.clips import (
     FACE_WEIGHT,
@@ -202,3 +204,16 @@ def test_a_picture_unlike_the_world_comes_with_its_first_frame_no_speech_and_a_p
     (person,) = make_clips(range(7, 8), kind=dataclasses.replace(kind, photos=0.0), codecs=SHIPPED)
     assert not person.is_photo
     assert person.weight.max() > 1
+
+
+@pytest.mark.parametrize("share", [0, 1])
+def test_those_who_speak_another_language_have_its_sounds(monkeypatch, share):
+    monkeypatch.setattr(drawing, "FOREIGN_SHARE", share)
+    kind = Kind("voice", 2, (train.WIDE,), pictures=False)
+    said = {
+        SYMBOLS[int(i)]
+        for clip in make_clips(range(1, 9), kind=kind, codecs=SHIPPED)
+        for i in clip.phonemes[0]
+    }
+    assert bool(said & {"ʁ", "ɔ̃", "ç", "y"}) == bool(share)
+    assert bool(said & {"θ", "ð", "ɹ"}) != bool(share)

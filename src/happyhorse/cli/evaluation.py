@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from happyhorse.eval.instrument import Instrument
     from happyhorse.eval.nano import HeldOut, Lips
     from happyhorse.eval.phonemes import Recogniser
+    from happyhorse.eval.speech import SpeechQuality
+
+INSTRUMENT_LINES = 40
+"""English lines of the world by which the ear is judged."""
 
 evaluation = typer.Typer(help="Measure an engine's clips.", no_args_is_help=True)
 
@@ -44,12 +48,14 @@ def eval_nano(
     ] = 15,
     threads: Threads = 2,
 ) -> None:
-    """Make held-out clips with nano, read the finished files with instruments, and print the table."""
+    """Make held-out clips and measure them.
+
+    Instruments that know the world alone read the finished files; the table is printed and kept.
+    """
     from happyhorse.engines.local import LocalEngine
     from happyhorse.eval.codec import measure_codec
     from happyhorse.eval.first_frame import try_first_frames
     from happyhorse.eval.nano import evaluate
-    from happyhorse.eval.speech import measure_speech
     from happyhorse.eval.swap import try_swaps
     from happyhorse.eval.table import lines
 
@@ -61,19 +67,40 @@ def eval_nano(
     make = _Maker(engine)
     codec = measure_codec(engine.weights.video_vae)
     table = evaluate(make, eye, folder=folder, count=count, on_clip=_tell)
-    speech = measure_speech(ear, engine.weights.audio_vae, list(make.said.items()))
+    speech = _listen(make, ear, folder, most=2 if quick else None)
     swaps = try_swaps(make, eye, folder=folder, count=pairs)
     starts = try_first_frames(make.from_image, eye, folder=folder, count=count // 2)
     facts = {
         **table.to_dict(),
         "codec": asdict(codec),
-        "speech": speech.to_dict() if speech else None,
+        "speech": {language: quality.to_dict() for language, quality in speech.items()},
         "swaps": [asdict(swap) for swap in swaps],
         "first_frames": [asdict(start) for start in starts],
     }
     (folder / "table.json").write_text(json.dumps(facts, indent=2))
     for line in lines(table, codec, swaps, starts, speech):
         print(line)
+
+
+def _listen(make: _Maker, ear: Recogniser, folder: Path, *, most: int | None) -> dict[str, SpeechQuality]:
+    """Listen to the English clips that there are, then make and hear at most so many in each other language that nano speaks."""
+    from happyhorse.eval.nano import held_out
+    from happyhorse.eval.speech import measure_speech
+    from happyhorse.eval.tongues import SENTENCES, foreign_scenes
+
+    vae = make.engine.weights.audio_vae
+    scenes = (item.scene for item in held_out(INSTRUMENT_LINES))
+    found = {"en": measure_speech(ear, vae, list(make.said.items()), scenes)}
+    for language in sorted(make.engine.capabilities.languages & set(SENTENCES)):
+        clips = {}
+        for number, sentence in enumerate(SENTENCES[language][:most]):
+            path = folder / f"{language}{number}.mp4"
+            make(f'A person speaks to camera: "{sentence}"', number, path, language=language)
+            clips[path] = make.said[path]
+        found[language] = measure_speech(
+            ear, vae, list(clips.items()), foreign_scenes(language), language=language
+        )
+    return {language: quality for language, quality in found.items() if quality}
 
 
 class _Maker:
@@ -83,14 +110,16 @@ class _Maker:
         self.engine = engine
         self.said: dict[Path, list[str]] = {}
 
-    def __call__(self, prompt: str, seed: int, path: Path, image: Path | None = None) -> None:
+    def __call__(
+        self, prompt: str, seed: int, path: Path, image: Path | None = None, language: str = "en"
+    ) -> None:
         from happyhorse.engines.plan import plan
         from happyhorse.engines.run import run
         from happyhorse.media.read import probe
         from happyhorse.request import parse_request
         from happyhorse.speech.phonemes import SYMBOLS
 
-        fields = {"prompt": prompt, "seed": seed, "resolution": "720P"}
+        fields = {"prompt": prompt, "seed": seed, "resolution": "720P", "language": language}
         media = {}
         if image is not None:
             fields["image"] = str(image)

@@ -21,6 +21,7 @@ from happyhorse.eval.phonemes import BLANK, FRAMES_A_SECOND, PHONEMES, Recognise
 from happyhorse.shapes import SAMPLE_RATE
 from happyhorse.world.scene import sample_scene
 from happyhorse.world.sound import render, speak_line
+from happyhorse.world.tongues import TONGUES, speaking
 
 PEAK_RATE = 2e-3
 WARMUP_STEPS = 100
@@ -28,6 +29,7 @@ MARKS_WEIGHT = 0.5
 BATCH = 8
 FIRST_POOL, CAPACITY = 64, 3000
 SOUND_S = 5.4
+ENGLISH_SHARE = 0.4
 _LEVEL_NEPERS = 0.7
 _COLOUR_NEPERS = 0.35
 _COLOUR_WAVES = 5
@@ -45,10 +47,13 @@ class Utterance:
 
 
 def make_utterance(seed: int, recogniser: Recogniser) -> Utterance:
-    """Let the person of scene number `seed` say a line of invented words where they are."""
+    """Let the person of scene number `seed` say a line of invented words where they are, in one of the world's languages."""
     rng = np.random.default_rng((seed, 53))
+    language = "en" if rng.random() < ENGLISH_SHARE else tuple(TONGUES)[int(rng.integers(len(TONGUES)))]
+    scene = sample_scene(seed) if language == "en" else speaking(sample_scene(seed), language, seconds=5)
     while True:
-        scene = replace(sample_scene(seed), line=invented_line(rng, num_words=int(rng.integers(4, 12))))
+        line = invented_line(rng, num_words=int(rng.integers(4, 12)), language=language)
+        scene = replace(scene, line=line)
         speech = speak_line(scene)
         assert speech is not None
         if scene.line_start_s + speech.duration_s < SOUND_S:
@@ -57,7 +62,7 @@ def make_utterance(seed: int, recogniser: Recogniser) -> Utterance:
     spoken = [
         (1 + PHONEMES.index(name), scene.line_start_s + phoneme.start_s + i * share_s, share_s)
         for phoneme in speech.phonemes
-        for names in [folded([phoneme.symbol])]
+        for names in [folded([phoneme.symbol], language)]
         for i, name in enumerate(names)
         for share_s in [phoneme.duration_s / len(names)]
     ]

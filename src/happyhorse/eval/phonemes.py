@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - phonetic letters look like others on purpose
-"""An instrument: which English phonemes does this sound hold? It learns from the world only, never from nano's output.
+"""An instrument: which phonemes does this sound hold, if somebody speaks this language? It learns from the world only, never from nano's output.
 
 It hears 160 ms to either side of each 20 ms, so it knows sounds and not words. It answers by connectionist temporal
 classification: known times are not needed and a sequence comes out, where single frames would have to be joined by rules.
@@ -28,20 +28,33 @@ FLOOR = 1e-9
 WIDTH, BLOCKS, KERNEL = 256, 3, 5
 
 BLANK = 0
-_ENGLISH = "p b t d k ɡ tʃ dʒ f v θ ð s z ʃ ʒ h m n ŋ l ɹ j w i ɪ ɛ æ ɑ ɔ ʊ u ʌ ə ɚ aɪ aʊ eɪ oʊ ɔɪ"
-PHONEMES = tuple(_ENGLISH.split())
-"""English, as far as its sounds tell words apart; what the two accents say differently in one word is one phoneme."""
+_OF = {
+    "en": "p b t d k ɡ tʃ dʒ f v θ ð s z ʃ ʒ h m n ŋ l ɹ j w i ɪ ɛ æ ɑ ɔ ʊ u ʌ ə ɚ aɪ aʊ eɪ oʊ ɔɪ",
+    "de": "p b t d k ɡ pf ts f v s z ʃ ç x h m n ŋ l ɾ j i ɪ e ɛ a ɔ o ʊ u ə ɐ y ʏ ø œ aɪ aʊ ɔɪ",
+    "fr": "p b t d k ɡ f v s z ʃ ʒ m n ɲ l ʁ j w ɥ i e ɛ a o ɔ u y ø œ ə ɑ̃ ɛ̃ ɔ̃",
+    "ja": "p b t d k ɡ ts tɕ dʑ s z ɕ ɸ ç h m n ɴ ɽ j w i e a o ɯ",
+    "ko": "p pʰ p͈ b t t͈ d kʰ k͈ ɡ tɕ tɕʰ dʑ s s͈ h m n ŋ l j w i e a ʌ o u ɯ",
+}
+PHONEMES_OF = {language: tuple(symbols.split()) for language, symbols in _OF.items()}
+"""Of each language, as far as its sounds tell words apart; what two accents say differently in one word is one phoneme."""
+PHONEMES = tuple(dict.fromkeys(symbol for symbols in PHONEMES_OF.values() for symbol in symbols))
 _FOLDED = {
-    "ɾ": "t", "ʔ": "t", "l̩": "l", "ɫ": "l", "n̩": "n", "m̩": "m", "r": "ɹ", "ʍ": "w", "x": "k", "e": "ɛ", "a": "æ", "ɒ": "ɑ", "o": "ɔ",
-    "ɐ": "ə", "ɝ": "ɚ", "ɜ": "ɚ", "əʊ": "oʊ", "ɪə": "i ə", "iə": "i ə", "eə": "ɛ ə", "ʊə": "ʊ ə", "aɪə": "aɪ ə", "aʊə": "aʊ ə",
-    "aɪɚ": "aɪ ɚ", "ɑɹ": "ɑ ɹ", "ɔɹ": "ɔ ɹ", "ɪɹ": "ɪ ɹ", "ɛɹ": "ɛ ɹ", "ʊɹ": "ʊ ɹ",
+    "en": {
+        "ɾ": "t", "ʔ": "t", "l̩": "l", "ɫ": "l", "n̩": "n", "m̩": "m", "r": "ɹ", "ʍ": "w", "x": "k", "e": "ɛ", "a": "æ", "ɒ": "ɑ",
+        "o": "ɔ", "ɐ": "ə", "ɝ": "ɚ", "ɜ": "ɚ", "əʊ": "oʊ", "ɪə": "i ə", "iə": "i ə", "eə": "ɛ ə", "ʊə": "ʊ ə", "aɪə": "aɪ ə",
+        "aʊə": "aʊ ə", "aɪɚ": "aɪ ɚ", "ɑɹ": "ɑ ɹ", "ɔɹ": "ɔ ɹ", "ɪɹ": "ɪ ɹ", "ɛɹ": "ɛ ɹ", "ʊɹ": "ʊ ɹ",
+    },
+    "de": {"r": "ɾ", "ʁ": "ɾ", "ɑ": "a", "l̩": "l", "n̩": "n"},
+    "fr": {"ɑ": "a", "œ̃": "ɛ̃", "ŋ": "n"},
+    "ja": {"ŋ": "ɴ", "ɲ": "n", "ɾ": "ɽ", "ʑ": "dʑ", "dz": "z", "ʃ": "ɕ"},
+    "ko": {"ɫ": "l", "ɾ": "l", "tʃ": "tɕʰ", "ɛ": "e", "ɕ": "s"},
 }  # fmt: skip
 
 
-def folded(symbols: Iterable[str]) -> tuple[str, ...]:
-    """Return the phonemes of PHONEMES for symbols of the speech table; silence and what English lacks are left out."""
-    parts = (part for symbol in symbols for part in _FOLDED.get(symbol, symbol).split())
-    return tuple(part for part in parts if part in PHONEMES)
+def folded(symbols: Iterable[str], language: str = "en") -> tuple[str, ...]:
+    """Return the phonemes of a language for symbols of the speech table; silence and what the language lacks are left out."""
+    parts = (part for symbol in symbols for part in _FOLDED[language].get(symbol, symbol).split())
+    return tuple(part for part in parts if part in PHONEMES_OF[language])
 
 
 class Recogniser(nn.Module):
@@ -75,9 +88,10 @@ class Recogniser(nn.Module):
         return self.classes(self.norm(x)).float().log_softmax(-1)
 
     @torch.inference_mode()
-    def read(self, waveform: Float[Tensor, " s"]) -> tuple[str, ...]:
-        """Return the phonemes of a sound at SAMPLE_RATE, in order: the likeliest of each frame, repeats collapsed."""
-        best = self(self.mel(waveform[None]))[0].argmax(-1)
+    def read(self, waveform: Float[Tensor, " s"], language: str = "en") -> tuple[str, ...]:
+        """Return the phonemes of a sound at SAMPLE_RATE, in order: the language's likeliest of each frame, repeats collapsed."""
+        other = torch.tensor([False, *(symbol not in PHONEMES_OF[language] for symbol in PHONEMES)])
+        best = self(self.mel(waveform[None]))[0].masked_fill(other, -torch.inf).argmax(-1)
         return tuple(PHONEMES[i - 1] for i in torch.unique_consecutive(best).tolist() if i != BLANK)
 
     def save(self, path: Path) -> None:

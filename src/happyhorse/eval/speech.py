@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from happyhorse.eval.edits import Edit, Heard, edits, error_rate
-from happyhorse.eval.nano import MAX_INSTRUMENT_ERROR, held_out
+from happyhorse.eval.nano import MAX_INSTRUMENT_ERROR
 from happyhorse.eval.phonemes import Recogniser, folded
 from happyhorse.media.read import decode_audio
 from happyhorse.model.audio_vae import AudioVae
@@ -22,7 +22,6 @@ from happyhorse.shapes import SAMPLE_RATE
 from happyhorse.world.scene import Scene
 from happyhorse.world.sound import render, speak_line
 
-INSTRUMENT_LINES = 40
 _CLIP_S = 5
 
 
@@ -73,22 +72,23 @@ def measure_speech(
     recogniser: Recogniser,
     vae: AudioVae,
     clips: Iterable[tuple[Path, Sequence[str]]],
+    scenes: Iterable[Scene],
     *,
-    count: int = INSTRUMENT_LINES,
+    language: str = "en",
 ) -> SpeechQuality | None:
-    """Listen to finished clips, each with the symbols it was to say, and to `count` held-out lines of the world.
+    """Listen to finished clips, each with the symbols it was to say, and to scenes of the world, all in one language.
 
     None when no clip was to say anything.
     """
-    planned = [(path, folded(symbols)) for path, symbols in clips]
-    nano = [Heard(said, recogniser.read(_sound_of(path))) for path, said in planned if said]
+    planned = [(path, folded(symbols, language)) for path, symbols in clips]
+    nano = [Heard(said, recogniser.read(_sound_of(path), language)) for path, said in planned if said]
     if not nano:
         return None
     world, codec = [], []
-    for item in held_out(count):
-        said, sound = said_and_sound(item.scene)
-        world.append(Heard(said, recogniser.read(sound)))
-        codec.append(Heard(said, recogniser.read(_through(vae, sound))))
+    for scene in scenes:
+        said, sound = said_and_sound(scene, language)
+        world.append(Heard(said, recogniser.read(sound, language)))
+        codec.append(Heard(said, recogniser.read(_through(vae, sound), language)))
     return SpeechQuality(tuple(world), tuple(codec), tuple(nano), len(planned) - len(nano))
 
 
@@ -96,12 +96,12 @@ def _sound_of(path: Path) -> Tensor:
     return torch.from_numpy(decode_audio(path).mean(axis=0))
 
 
-def said_and_sound(scene: Scene) -> tuple[tuple[str, ...], Tensor]:
+def said_and_sound(scene: Scene, language: str = "en") -> tuple[tuple[str, ...], Tensor]:
     """Return the phonemes that a scene's person says within the clip, and its sound."""
     speech = speak_line(scene)
     assert speech is not None
     heard = [p.symbol for p in speech.phonemes if scene.line_start_s + p.end_s <= _CLIP_S]
-    return folded(heard), torch.from_numpy(render(scene, speech, num_samples=_CLIP_S * SAMPLE_RATE))
+    return folded(heard, language), torch.from_numpy(render(scene, speech, num_samples=_CLIP_S * SAMPLE_RATE))
 
 
 @torch.inference_mode()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -19,9 +20,9 @@ def lines(
     codec: CodecQuality,
     swaps: Sequence[Swap],
     starts: Sequence[Start],
-    speech: SpeechQuality | None = None,
+    speech: Mapping[str, SpeechQuality] = MappingProxyType({}),
 ) -> Iterator[str]:
-    """Yield the rows; those of swaps, first frames and speech only where there are any."""
+    """Yield the rows; those of swaps, first frames and speech, by language, only where there are any."""
     for row in table.rows:
         shares = f"nano {row.nano:4.0%}  instrument {row.instrument:4.0%}  chance {row.chance:4.0%}"
         yield f"{row.name:<14} {shares}{_void(row.void)}"
@@ -42,13 +43,13 @@ def lines(
             f"first frame    {np.mean([start.psnr_db for start in starts]):.1f} dB, "
             f"jump {np.mean([start.jump for start in starts]):.1f} x the next; lips {within:.0%} within {MAX_LAG_ERROR} frames"
         )
-    if speech:
-        yield from _speech_lines(speech)
+    for language, quality in speech.items():
+        yield from _speech_lines(language, quality)
 
 
-def _speech_lines(speech: SpeechQuality) -> Iterator[str]:
+def _speech_lines(language: str, speech: SpeechQuality) -> Iterator[str]:
     yield (
-        f"phoneme errors nano {error_rate(speech.nano):.0%}, codec {error_rate(speech.codec):.0%}, "
+        f"phonemes of {language}: errors nano {error_rate(speech.nano):.0%}, codec {error_rate(speech.codec):.0%}, "
         f"above it {speech.above_codec:.0%}; instrument {speech.instrument:.0%}; "
         f"{speech.num_silent} of {speech.num_silent + len(speech.nano)} clips planned without a line{_void(speech.void)}"
     )

@@ -93,7 +93,7 @@ def _kana(text: str) -> str:
         if "han" in _scripts(text):
             raise Unsupported(
                 "Japanese text with kanji needs the package janome, which is not installed; "
-                "install it or write the text in kana."
+                "pip install 'happyhorse[ja]', or write the text in kana."
             )
         return text
     words: list[str] = []
