@@ -92,7 +92,7 @@ class Instant:
     drawn: ClassVar = {}
 
     def __init__(self, during=lambda show: None, *, seconds=0.0):
-        self.during, self.seconds, self.runs = during, seconds, 0
+        self.during, self.seconds, self.runs, self.renders = during, seconds, 0, 0
 
     def denoise(self, plan, *, on_progress):
         self.runs += 1
@@ -100,6 +100,7 @@ class Instant:
         return TestcardEngine(self.seconds).denoise(plan, on_progress=on_progress)
 
     def render(self, plan, take, output, *, on_progress):
+        self.renders += 1
         key = plan.digest()
         if key not in self.drawn:
             clip = TestcardEngine(self.seconds).render(plan, take, output, on_progress=on_progress)

@@ -229,7 +229,6 @@ def test_a_prompt_is_shown_and_printed_as_json(run):
         (["generate", PROMPT, "second"], "second"),
         (["generate", PROMPT, "--testcard-seconds", "long"], "--testcard-seconds"),
         (["generat"], "Did you mean 'generate'?"),
-        (["world"], "see 'happyhorse world --help'"),
         (["prompt", PROMPT, "--duration", "-1"], "--duration"),
     ],
 )
@@ -318,3 +317,47 @@ def test_goldens_of_an_absent_folder_are_refused_and_an_empty_one_fails(run, tmp
     code, out, _ = run("verify", "goldens", str(tmp_path))
     assert code == 1
     assert "0 outputs compared" in out
+
+
+def test_a_group_alone_shows_its_commands(run):
+    code, out, err = run("keys")
+    assert (code, err) == (0, "")
+    assert "revoke" in out
+
+
+def test_a_prompt_without_quotation_marks_is_told_of_them(run):
+    refused(run("generate", "A", "potter"), "(potter)", "in quotation marks")
+
+
+@pytest.mark.parametrize("typed", [("--references", "12"), ("--references=12",)])
+def test_what_the_parser_refuses_is_shown(run, typed):
+    refused(run("prompt", PROMPT, *typed), "--references", "got '12'")
+
+
+def test_training_on_an_unknown_ratio_is_refused_before_anything_is_drawn(run):
+    refused(run("train", "nano", "--ratio", "2:1"), "--ratio must be one of 16:9, 9:16, 1:1; got '2:1'")
+
+
+@pytest.mark.parametrize("command", ["sheet", "sample"])
+def test_the_world_is_not_drawn_for_a_file_that_cannot_be_written(run, command):
+    refused(
+        run("world", command, "-o", "no/world.gif"),
+        "output must be a name that ends in .",
+        "got 'no/world.gif'",
+    )
+
+
+def test_a_second_clip_does_not_take_the_place_of_the_first(run, tmp_path):
+    for name in ("clip.mp4", "clip-2.mp4"):
+        code, out, _ = run(
+            "generate", PROMPT, "--engine", "testcard", "--duration", "3", "--resolution", "480P"
+        )
+        assert (code, out.partition(":")[0]) == (0, name)
+        assert (tmp_path / name).exists()
+
+
+def test_in_a_pipe_nothing_is_folded(run):
+    code, out, _ = run("generate", PROMPT, "--engine", "testcard", "--plan")
+    assert code == 0
+    assert "no camera is named; name one, such as locked-off medium close-up or slow push-in" in out
+    assert out == "\n".join(line.rstrip() for line in out.splitlines()) + "\n"

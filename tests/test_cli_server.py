@@ -102,3 +102,22 @@ def test_submit_prints_the_id_that_status_takes(run, server):
     with Client(server) as client:
         asked = client.get(out.strip()).facts["request"]
     assert (asked["no_audio"], asked["negative_prompt"], asked["duration"]) == (True, "rain", 3)
+
+
+def test_a_watched_clip_is_downloaded_and_where_it_lies_is_said(run):
+    _, out, _ = run("submit", PROMPT, *SMALL)
+    code, said, err = run("watch", out.strip(), "-o", "no/clip.mp4")
+    assert (code, said) == (2, "")
+    assert err == "happyhorse: --output: the folder no does not exist\n"
+    code, said, _ = run("watch", out.strip(), "-o", "watched.mp4")
+    assert code == 0
+    assert said.startswith("watched.mp4: 848x480, 3 s")
+
+
+def test_the_list_shows_prompts_and_takes_a_state_that_exists(run):
+    run("submit", PROMPT, *SMALL)
+    assert PROMPT[:50] in run("list", "--limit", "1")[1]
+    code, out, err = run("list", "--state", "done")
+    assert (code, out) == (2, "")
+    assert "--state must be one of queued, running, canceling, succeeded, failed, canceled; got 'done'" in err
+    assert run("list", "--state", "failed") == (0, "", "no generations\n")

@@ -46,6 +46,23 @@ def test_stream_gives_every_event_in_order(client):
     assert list(client.stream(job.id, after=events[-2].number)) == [events[-1]]
 
 
+def test_a_stream_goes_on_where_it_was_when_a_proxy_finds_no_server_for_a_moment(client, server):
+    class Proxy(httpx.HTTPTransport):
+        answers = 0
+
+        def handle_request(self, request):
+            self.answers += 1
+            if self.answers < 3:
+                return httpx.Response(502 + self.answers)
+            return super().handle_request(request)
+
+    job = client.submit(PROMPT, **SMALL)
+    with Client(server, transport=Proxy()) as behind:
+        events = list(behind.stream(job.id))
+    assert [event.number for event in events] == list(range(1, len(events) + 1))
+    assert events[-1].type == "succeeded"
+
+
 def test_a_canceled_job_raises_for_the_one_who_waits(client):
     job = client.submit(PROMPT, **SMALL)
     until(lambda: client.get(job.id).status == "running")

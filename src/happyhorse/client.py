@@ -142,6 +142,8 @@ class Client:
             path, headers = self._at.events(job_id, after)
             try:
                 with self._http.stream("GET", path, headers=headers) as response:
+                    if response.status_code in flows.RETRY_STATUS:  # a proxy whose server is being restarted
+                        raise httpx.RemoteProtocolError(f"it answered {response.status_code}")
                     if response.status_code >= 400:
                         response.read()
                         raise flows.error_of(_answer(response))
@@ -295,6 +297,8 @@ class AsyncClient:
             path, headers = self._at.events(job_id, after)
             try:
                 async with self._http.stream("GET", path, headers=headers) as response:
+                    if response.status_code in flows.RETRY_STATUS:  # a proxy whose server is being restarted
+                        raise httpx.RemoteProtocolError(f"it answered {response.status_code}")
                     if response.status_code >= 400:
                         await response.aread()
                         raise flows.error_of(_answer(response))

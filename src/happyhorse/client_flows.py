@@ -23,7 +23,7 @@ File = str | Path
 """A local file (uploaded first), the id of an upload, or a data URL."""
 
 TERMINAL = ("succeeded", "failed", "canceled")
-_RETRY_STATUS = (502, 503, 504)
+RETRY_STATUS = (502, 503, 504)
 _MAX_WAIT_S = 60.0
 TRIES = 5
 FIRST_PAUSE_S, _MAX_PAUSE_S = 0.2, 2.0
@@ -61,6 +61,8 @@ class Fields(TypedDict, total=False):
     negative_prompt: str
     metadata: Mapping[str, str]
     parent: str
+    priority: int
+    webhook_url: str
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class Generation:
     price_usd: float
     cost_usd: float
     url: str | None
+    preview_url: str | None
+    """A small picture of the clip as it will be, while it is made and the engine has one."""
     facts: Mapping[str, Any]
 
     @property
@@ -93,6 +97,7 @@ class Generation:
             price_usd=facts["price_usd"],
             cost_usd=facts["cost_usd"],
             url=output["url"] if output else None,
+            preview_url=progress.get("preview_url"),
             facts=facts,
         )
 
@@ -170,7 +175,7 @@ def _may_help(answer: Answer) -> bool:
     """Whether to ask again; a limit that no short wait lifts is the caller's business."""
     if answer.status == LimitExceeded.status:
         return answer.retry_after_s is not None and answer.retry_after_s <= _MAX_WAIT_S
-    return answer.status in _RETRY_STATUS
+    return answer.status in RETRY_STATUS
 
 
 def error_of(answer: Answer) -> HappyHorseError:

@@ -61,6 +61,7 @@ jobs = sa.Table(
     sa.Column("finished_at", _Time),
     sa.Column("expires_at", _Time),
     sa.Column("cancel_at", _Time),  # not over by then, it is canceled
+    sa.Column("preview_event", sa.Integer),  # the event that holds the latest picture, while it runs
     sa.UniqueConstraint("owner", "idempotency_key", name="jobs_idempotency"),
 )
 sa.Index("jobs_by_owner", jobs.c.owner, jobs.c.id)

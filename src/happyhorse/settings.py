@@ -67,6 +67,11 @@ class Settings:
     fleet. Made and kept in the data folder else."""
     fp8: bool = False
     """HAPPYHORSE_FP8=1: the 15 B engine's networks compute in eight bits, faster and less exactly; docs/magihuman.md."""
+    speedups: tuple[str, ...] = ()
+    """HAPPYHORSE_SPEEDUPS=compile,flex,graphs: what the 15 B engine turns on of these; docs/magihuman.md."""
+    prices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """HAPPYHORSE_PRICES: price sheets by engine, USD per second by resolution, such as nano: 720P=0.05; magihuman: 720P=0.2,1080P=0.3.
+    What they leave out is at the default."""
     server: str = "http://127.0.0.1:8000"
     """HAPPYHORSE_SERVER: where the commands that talk to a server find it."""
     api_key: str | None = None
@@ -94,16 +99,22 @@ class Settings:
             allow_local_urls=text("ALLOW_LOCAL_URLS") == "1",
             signer=Path(own).expanduser() if (own := text("SIGNER")) else None,
             fp8=text("FP8") == "1",
+            speedups=tuple(filter(None, re.split(r"[,\s]+", text("SPEEDUPS") or ""))),
+            prices=_sheets(text("PRICES")),
             server=text("SERVER") or cls.server,
             api_key=text("API_KEY"),
             hosted=Hosted(
                 dialect=(text("HOSTED_DIALECT") or Hosted.dialect).lower(),
                 url=text("HOSTED_URL"),
                 key=_key(text("HOSTED_KEY"), "HOSTED_KEY"),
-                prices=_prices(text("HOSTED_PRICES")),
+                prices=_prices(text("HOSTED_PRICES"), "HOSTED_PRICES"),
             ),
             rewrite=_rewrite(text("REWRITE_URL"), text("REWRITE_MODEL"), text("REWRITE_KEY")),
         )
+
+    def keep_compiled(self) -> None:
+        """Have torch keep what it compiles in the data folder, unless the environment names another (TORCHINDUCTOR_CACHE_DIR)."""
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(self.data_dir / "compiled"))
 
     def environment(self) -> dict[str, str]:
         """The environment for a child that shall see the same database and files; a password must not stand in its arguments."""
@@ -160,7 +171,19 @@ def _key(value: str | None, name: str) -> str | None:
     return value
 
 
-def _prices(value: str | None) -> dict[str, float]:
+def _sheets(value: str | None) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for sheet in (value or "").split(";"):
+        engine, is_named, prices = sheet.partition(":")
+        if is_named and engine.strip():
+            found[engine.strip()] = _prices(prices, "PRICES")
+        elif sheet.strip():
+            allowed = "sheets by engine, such as nano: 720P=0.05; magihuman: 720P=0.2"
+            raise InvalidRequest(f"HAPPYHORSE_PRICES must be {allowed}; got '{sheet.strip()[:40]}'")
+    return found
+
+
+def _prices(value: str | None, name: str) -> dict[str, float]:
     """Whether there are such resolutions is for the engine's catalog to say."""
     found: dict[str, float] = {}
     for entry in (value or "").split(","):
@@ -169,5 +192,5 @@ def _prices(value: str | None) -> dict[str, float]:
             found[pair[1].upper()] = float(pair[2])
         elif entry.strip():
             allowed = "resolutions with USD per second, such as 720P=0.14,1080P=0.24"
-            raise InvalidRequest(f"HAPPYHORSE_HOSTED_PRICES must be {allowed}; got '{entry.strip()[:40]}'")
+            raise InvalidRequest(f"HAPPYHORSE_{name} must be {allowed}; got '{entry.strip()[:40]}'")
     return found

@@ -1,3 +1,5 @@
+import asyncio
+import socket
 import time
 from datetime import UTC, datetime
 
@@ -6,7 +8,9 @@ import pytest
 import sqlalchemy as sa
 from rig import SMALL, listening, open_service, submit, working
 
+from happyhorse.api.app import create_app
 from happyhorse.api.links import Links
+from happyhorse.api.server import BehindProxy
 from happyhorse.client import Client
 from happyhorse.db import keys
 from happyhorse.errors import LimitExceeded
@@ -56,6 +60,33 @@ def test_a_wrong_credential_is_refused_even_for_the_single_user(service, header)
     with listening(service) as url:
         answer = httpx.get(f"{url}/v1/generations", headers={"Authorization": header.encode("latin-1")})
     assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("proxy", "headers", "base"),
+    [
+        ("127.0.0.1", {"X-Forwarded-Host": "clips.test", "X-Forwarded-Proto": "https"}, "https://clips.test"),
+        ("127.0.0.1", {"X-Forwarded-Host": "made.up, clips.test:8443"}, "http://clips.test:8443"),
+        ("127.0.0.1", {}, "http://inner:8000"),
+        ("192.0.2.7", {"X-Forwarded-Host": "clips.test", "X-Forwarded-Proto": "https"}, "http://inner:8000"),
+    ],
+)
+def test_links_have_the_name_that_a_trusted_proxy_was_asked_by(service, proxy, headers, base):
+    async def account():
+        app = BehindProxy(create_app(service, single_user=False), "127.0.0.1")
+        transport = httpx.ASGITransport(app, client=(proxy, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://inner:8000") as http:
+            return await http.get("/v1/models/alibaba/happyhorse-1.1", headers={**headers, **bearer(secret)})
+
+    _, secret = service.keys.create("ci")
+    assert asyncio.run(account()).json()["url"].startswith(f"{base}/v1/models/")
+
+
+def test_who_has_no_key_cannot_make_the_server_read_a_file(url):
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 10) as connection:
+        head = "POST /v1/files HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 90000000\r\n"
+        connection.sendall(f"{head}\r\n--b\r\n".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 401 ")  # though the file has not come
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,12 @@ CHECKS = [
     response_schema_conformance,
 ]
 NATIVE = ("/v1/generations", "/v1/plans", "/v1/prompts", "/v1/files", "/v1/keys", "/v1/usage", "/v1/webhooks")
-SELDOM = {"POST /v1/files", "POST /v1/webhooks"}  # a medium and an address are not drawn by chance
+SELDOM = {
+    # a medium and an address are not drawn by chance, and a preview is there only while a clip is made
+    "POST /v1/files",
+    "POST /v1/webhooks",
+    "GET /v1/generations/{job_id}/previews/{number}",
+}
 NO_SEARCH = settings(
     max_examples=20,
     deadline=None,

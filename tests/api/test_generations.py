@@ -1,15 +1,22 @@
+import hashlib
 import io
 import json
+import os
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import jsonschema
 import numpy as np
 import pytest
 from PIL import Image
-from rig import PROMPT, SMALL, listening, pipeline, plainly, png, submit, working
+from rig import PROMPT, SMALL, listening, pipeline, plainly, png, submit, until, working
+from sqlalchemy.exc import OperationalError
 
+from happyhorse.engines.base import Progress
 from happyhorse.jobs.fetch import Fetcher
+from happyhorse.jobs.job import JobError
 from happyhorse.jobs.outbound import Outbound
 from happyhorse.media.read import decode_video, probe
 
@@ -56,11 +63,60 @@ def test_a_clip_is_made_and_downloaded_in_parts_and_by_its_signed_link(http, ser
     part = http.get(here, headers={"Range": "bytes=10-19"})
     assert (part.status_code, part.content) == (206, whole[10:20])
     assert http.get(here, headers={"Range": "bytes=999999999-"}).status_code == 416
+    for senseless in ("lines=0-9", "bytes=9-2", "bytes=abc", "bytes"):
+        assert http.get(here, headers={"Range": senseless}).content == whole
+    place = service.blobs.path(done["output"]["sha256"])
+    os.utime(place, (0, 0))  # as a cache may fetch it anew between two parts of a download
+    again = http.get(here, headers={"Range": "bytes=10-19", "If-Range": part.headers["etag"]})
+    assert (again.status_code, again.content) == (206, whole[10:20])
     (tmp_path / "clip.mp4").write_bytes(whole)
     assert probe(tmp_path / "clip.mp4").num_frames == 75
     assert http.get(done["output"]["thumbnail_url"]).headers["content-type"] == "image/jpeg"
     assert done["cost_usd"] == 0.273
     assert http.get("/v1/usage").json()["total_usd"] == 0.273
+
+
+def test_a_poll_leads_to_the_latest_preview_while_the_clip_is_made(http, service):
+    job = submit(service)
+    running = service.store.begin(job.id, "w")
+    here = f"/v1/generations/{job.id}"
+
+    def told(step, preview):
+        service.store.progress(job.id, running.attempt, Progress("base", step, 8, step / 8, None, preview))
+        return http.get(here).json()["progress"]["preview_url"]
+
+    assert told(1, None) is None
+    first = told(2, b"first")
+    assert told(3, None) == first  # until there is a newer one
+    second = told(4, b"second")
+    for url, picture in ((first, b"first"), (second, b"second")):
+        answer = http.get(url, headers={"Authorization": ""})
+        assert (answer.content, answer.headers["content-type"]) == (picture, "image/jpeg")
+    for wrong in (3, 99, "x", "9" * 30):
+        refused(http.get(f"{here}/previews/{wrong}"), 404, "not_found")
+    service.store.fail(job.id, running.attempt, JobError("engine_error", "no"))
+    assert http.get(here).json()["progress"]["preview_url"] is None
+    refused(http.get(second), 404, "not_found")
+
+
+def test_a_database_that_is_away_for_a_moment_ends_no_stream(http, service, monkeypatch, caplog):
+    job = submit(service)
+    count, away = service.store.event_counts, threading.Event()
+
+    def counts(ids):
+        if not away.is_set():
+            away.set()
+            raise OperationalError("select", {}, Exception("away"))
+        return count(ids)
+
+    monkeypatch.setattr(service.store, "event_counts", counts)
+    with http.stream("GET", f"/v1/generations/{job.id}/events") as stream:
+        lines = stream.iter_lines()
+        next(line for line in lines if line == "event: queued")
+        away.wait(10)
+        service.store.cancel(job.id, owner=None)
+        assert next(line for line in lines if line.startswith("event: ")) == "event: canceled"
+    assert "did not say what is new" in caplog.text
 
 
 def test_a_frame_of_a_clip_is_the_next_clips_first(http, service, tmp_path):
@@ -159,6 +215,8 @@ def test_a_form_with_files_is_a_request_too(http, service, tmp_path):
         "invalid_media",
         field="image",
     )
+    said = http.post("/v1/generations", data=form, files={"image": ("my cat.png", b"no")}).json()["detail"]
+    assert said.startswith("image: my cat.png is text, not a readable image")
     refused(http.post("/v1/generations", data=form, files={"other": ("x", b"no")}), 422, "invalid_request")
 
 
@@ -173,9 +231,35 @@ def test_an_upload_is_used_by_its_id_and_belongs_to_its_key(http):
     refused(http.post("/v1/generations", json={**SMALL, "image": made["id"]}), 404, "not_found")
 
 
+def test_inputs_are_fetched_beside_each_other(http, service):
+    together = threading.Barrier(3, timeout=20)
+
+    class Site(BaseHTTPRequestHandler):
+        def do_GET(self):
+            together.wait()  # answers nobody before all three have asked
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(png(seed=int(self.path[1:])))
+
+        def log_message(self, *_):
+            pass
+
+    site = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    threading.Thread(target=site.serve_forever, daemon=True).start()
+    service.uploads.fetcher = Fetcher(Outbound(allow_local=True))
+    urls = [f"http://127.0.0.1:{site.server_port}/{seed}" for seed in range(3)]
+    answer = http.post("/v1/generations", json={**SMALL, "references": urls})
+    site.shutdown()
+    site.server_close()
+    assert (answer.status_code, answer.json().get("mode")) == (202, "r2v"), answer.text
+    job = service.store.get(answer.json()["id"], owner=None)
+    digests = [hashlib.sha256(png(seed=seed)).hexdigest() for seed in range(3)]
+    assert [job.media[url]["sha256"] for url in urls] == digests
+
+
 def test_an_input_is_fetched_from_its_address_where_that_is_allowed(http, service):
     stored = http.post("/v1/files", files={"file": ("cat.png", png())}).json()
-    url = str(http.base_url.join(f"/v1/files/{stored['id']}/content"))
+    url = stored["urls"]["get"].replace("//127.0.0.1:", "//127.1:")  # not the name that it knows itself by
     service.uploads.fetcher = Fetcher(Outbound(allow_local=True))
     made = http.post("/v1/generations", json={**SMALL, "image": url}).json()
     assert (made["mode"], made["request"]["image"]) == ("i2v", {"url": url})
@@ -306,9 +390,53 @@ def test_health_and_metrics_need_no_key_and_count_by_route(http, service):
     assert 'happyhorse_jobs{status="queued"} 1.0' in text
     assert 'route="/v1/generations/{job_id}",status="404"' in text
     assert "whatever" not in text
+    http.request("MADEUP", "/v1/generations")  # each label is kept for ever, so no caller may choose one
+    assert "MADEUP" not in http.get("/metrics").text
 
 
 def test_models_say_what_can_be_asked_for_here(http):
     (found,) = http.get("/v1/models").json()["data"]
     assert (found["id"], found["live"], found["default"]) == ("testcard", False, True)
     assert found["price_usd_per_second"]["1080P"] == 0.312
+
+
+def test_a_failure_of_the_server_is_logged_without_what_a_path_could_smuggle_in(service, monkeypatch, caplog):
+    def broken(*_, **__):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(service.store, "get", broken)
+    with listening(service) as url:
+        refused(httpx.get(f"{url}/v1/generations/a%0Aroot%20logged%20in%1b[2J"), 500, "error")
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "happyhorse.api"]
+    assert line.isprintable()
+
+
+def test_links_of_this_server_are_inputs_though_no_address_of_this_network_is(http, service, tmp_path):
+    made = http.post("/v1/generations", json={**SMALL, "draft": False}).json()
+    here = str(http.base_url.join(f"/v1/generations/{made['id']}"))
+    refused(http.post("/v1/plans", json={**SMALL, "image": f"{here}/frames/last"}), 404, "not_found")
+    pipeline(service, tmp_path).run(made["id"], plainly)
+    output = http.get(here).json()["output"]
+    frame, clip = http.get(output["last_frame_url"]).content, output["sha256"]
+    for image in (output["last_frame_url"], {"url": f"{here}/frames/74"}):
+        job = http.post("/v1/generations", json={**SMALL, "image": image}).json()
+        (facts,) = service.store.get(job["id"], owner=None).media.values()
+        assert (job["mode"], facts["sha256"]) == ("i2v", hashlib.sha256(frame).hexdigest())
+    edit = {"prompt": "Make the cat black.", "resolution": "720P", "video": output["url"]}
+    job = http.post("/v1/generations", json=edit).json()
+    assert job.get("mode") == "edit", job
+    assert [facts["sha256"] for facts in service.store.get(job["id"], owner=None).media.values()] == [clip]
+    refused(http.post("/v1/plans", json={**SMALL, "image": f"{here}/frames/75"}), 422, "invalid_request")
+    refused(http.post("/v1/plans", json={**SMALL, "image": f"{here}/thumbnail"}), 422, "invalid_media")
+    refused(http.post("/v1/plans", json={**SMALL, "image": f"{output['last_frame_url']}0"}), 403, "forbidden")
+
+
+@pytest.mark.parametrize("path", ["/v1/generations", "/v1/files", "/v1/videos", "/runware", "/v1/keys"])
+def test_a_client_that_hangs_up_is_no_failure_of_the_server(http, caplog, path):
+    kind = "multipart/form-data; boundary=b" if path in ("/v1/files", "/v1/videos") else "application/json"
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nContent-Length: 1000\r\n\r\n"
+    with socket.create_connection((http.base_url.host, http.base_url.port), 10) as connection:
+        connection.sendall(f"{head}--b\r\n".encode())
+        assert http.get("/healthz").status_code == 200  # by now it reads the body
+    until(lambda: 'status="4' in http.get("/metrics").text, timeout_s=10)
+    assert caplog.text == ""

@@ -43,6 +43,7 @@ def test_a_task_is_streamed_line_by_line_until_it_is_completed(http, service, tm
         ) as answer,
     ):
         assert answer.headers["content-type"] == "application/x-ndjson"
+        assert answer.headers["x-accel-buffering"] == "no"
         lines = [json.loads(line) for line in answer.iter_lines()]
     states = [line["status"] for line in lines]
     assert states[0] in (2, 7)

@@ -296,6 +296,7 @@ def test_every_route_also_lives_below_its_prefix_and_refuses_a_wrong_key(http):
     answer = http.get("/v1/videos", headers={"Authorization": "Bearer sk-wrong"})
     refused(answer, 401, "invalid_api_key")
     refused(http.post("/v1/videos/characters"), 400, "unsupported")
+    refused(http.get("/v1/videos/characters/char_1"), 400, "unsupported")
 
 
 # -- the SDK ---------------------------------------------------------------------------------------------------------------
@@ -392,3 +393,8 @@ def test_the_unmodified_sdk_lists_remixes_and_deletes(live, sdk):
         assert sdk.videos.delete(video.id).deleted
         with pytest.raises(openai.NotFoundError):
             sdk.videos.retrieve(video.id)
+
+
+def test_a_form_that_cannot_be_read_is_refused_in_openais_form(http):
+    answer = http.post("/v1/videos", content=b"x", headers={"Content-Type": "multipart/form-data"})
+    refused(answer, 400, "invalid_value", said="boundary")

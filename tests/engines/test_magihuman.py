@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -35,13 +36,16 @@ from happyhorse.hub.parts import PARTS
 from happyhorse.hub.store import WeightStore
 from happyhorse.media.read import decode_audio, decode_frame, probe
 from happyhorse.media.write import encode
+from happyhorse.model.compiled import CompiledAttention
 from happyhorse.model.convert import convert_network
+from happyhorse.model.flex import attend_flexibly
 from happyhorse.model.follow import follow, lead
 from happyhorse.model.fp8_products import Fp8Product
 from happyhorse.model.pack import pack
 from happyhorse.model.parts import Parts
 from happyhorse.model.pictures import first_frame
 from happyhorse.model.release import networks_of
+from happyhorse.model.speedups import Speedups
 from happyhorse.model.stream import Slots, stream_blocks
 from happyhorse.model.transformer import Transformer, cast_block_linears
 from happyhorse.model.turbo_vae import TurboVae
@@ -184,6 +188,8 @@ def test_a_clip_says_once_that_its_networks_were_rounded(tmp_path):
     clip, take = make(engine, tmp_path / "a.mp4")
     assert take.notes == {"weights": "rounded"}
     assert [note for note in clip.notes if note == "rounded"] == ["rounded"]
+    with av.open(str(tmp_path / "a.mp4")) as file:
+        assert file.metadata["engine_notes"] == "rounded"
 
 
 def test_guidance_leads_away_from_the_negative_prompt(guided):
@@ -241,7 +247,7 @@ class TinyArranger(Arranger):
         super().__init__(WeightStore(folder), {part.name: part for part in PARTS}, torch.device("cpu"), ranks)
         self.loaders = loaders
 
-    def _loaders(self, _arrangement):
+    def _loaders(self, _loader):
         return self.loaders
 
 
@@ -496,6 +502,43 @@ def test_networks_multiply_in_eight_bits_where_that_was_chosen(downloaded):
         found = model(SEQUENCE)
     assert any(isinstance(module, Fp8Product) for module in model.modules())
     assert float((found.video - expected.video).abs().mean()) < 0.15 * float(expected.video.std())
+
+
+def test_a_clip_is_told_which_arithmetic_made_it(tmp_path):
+    def loader(name, *, on="cpu", **options):
+        return NetworkLoader(tmp_path, torch.device(on), arrangement(name), **options)
+
+    assert loader("resident", multiply_fp8=True).note == ""
+    assert (
+        loader("fp8").note
+        == "the networks' weights were rounded to eight bits; the same seed gives another clip than in bf16"
+    )
+    assert loader("streamed fp8", multiply_fp8=True).note == loader("fp8").note
+    assert "weights and what they multiply were rounded" in loader("resident fp8", multiply_fp8=True).note
+
+
+@pytest.mark.parametrize(
+    ("name", "sharers", "recorded"),
+    [("resident", 1, True), ("resident", 2, False), ("swapped", 1, False), ("streamed", 1, False)],
+)
+def test_networks_are_sped_up_as_far_as_their_arrangement_allows(name, sharers, recorded):
+    wanted = Speedups(compile=True, flex=True, graphs=True)
+    load = NetworkLoader(Path(), torch.device("cuda"), arrangement(name), sharers=sharers, speedups=wanted)
+    assert load.speedups == replace(wanted, graphs=recorded)
+    load = NetworkLoader(Path(), torch.device("cpu"), arrangement(name), sharers=sharers, speedups=wanted)
+    assert not load.speedups.graphs
+
+
+@pytest.mark.parametrize("name", ["resident", "streamed"])
+def test_a_network_is_loaded_with_its_speedups(downloaded, name):
+    folder, _ = downloaded
+    load = NetworkLoader(
+        folder, torch.device("cpu"), arrangement(name), speedups=Speedups(compile=True, flex=True)
+    )
+    model = load("distill")
+    layers = model.block._layers if load.arrangement.streamed else model.block.layers
+    assert all(isinstance(layer.attention, CompiledAttention) for layer in layers)
+    assert all(layer.attention.attention.attend_windowed is attend_flexibly for layer in layers)
 
 
 @pytest.mark.parametrize(

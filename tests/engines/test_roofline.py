@@ -1,10 +1,12 @@
 """The arithmetic of every stage is that of the specification's table."""
 
+from dataclasses import replace
+
 import pytest
 
 from happyhorse.engines.catalog import CATALOG
 from happyhorse.engines.plan import plan
-from happyhorse.engines.roofline import weights_per_row, work_of
+from happyhorse.engines.roofline import GPUS, weights_per_row, work_of
 from happyhorse.model.config import PRESETS
 from happyhorse.request import parse_request
 
@@ -37,4 +39,15 @@ def test_guidance_makes_two_passes_a_step_and_a_draft_stops_early():
     assert guided.keys() == {"base", "decode"}
     assert guided["base"].passes == 64
     assert guided["base"].flop / TERA == pytest.approx(7070, rel=0.005)
-    assert guided["base"].seconds(790 * TERA) == pytest.approx(8.9, rel=0.01)
+    assert guided["base"].seconds(GPUS[1]) == pytest.approx(8.9, rel=0.01)
+
+
+def test_the_least_time_is_that_of_arithmetic_or_of_reading_weights():
+    h100, h200 = GPUS
+    base = stages(draft=True)["base"]
+    assert base.linear_flop / base.passes / TERA == pytest.approx(95, rel=0.005)
+    assert base.seconds(h200) == base.seconds(h100) == base.flop / h100.flop_per_s
+    assert base.seconds(h200, fp8=True) == pytest.approx((15.5 + 95 / 2) * 8 / 790, rel=0.01)
+    one_row = replace(base, flop=22e9, linear_flop=22e9)
+    assert one_row.seconds(h100) == pytest.approx(8 * 30.64e9 / 3.35e12, rel=0.001)
+    assert one_row.seconds(h200, fp8=True) == pytest.approx(8 * 15.32e9 / 4.8e12, rel=0.001)

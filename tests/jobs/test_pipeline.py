@@ -2,14 +2,17 @@ import base64
 import errno
 import io
 import resource
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from rig import Instant, pipeline, plainly, png, submit
 
 from happyhorse.engines.base import Progress
+from happyhorse.engines.catalog import CATALOG
 from happyhorse.engines.testcard import TestcardEngine
-from happyhorse.errors import Canceled, OutOfMemory
+from happyhorse.errors import Canceled, InvalidRequest, OutOfMemory
 from happyhorse.jobs.job import Status
 from happyhorse.jobs.pipeline import MAX_ATTEMPTS, TakenOver
 from happyhorse.media.read import probe
@@ -34,6 +37,7 @@ def test_a_job_becomes_a_clip_with_a_thumbnail_and_leaves_no_rubbish(service, tm
     assert (clip.kind, clip.num_frames, clip.has_audio) == ("video", 75, True)
     assert probe(service.blobs.path(done.output["thumbnail"])).format == "jpeg"
     assert (done.output["seed"], done.output["engine"]) == (7, "testcard")
+    assert str(tmp_path) not in str(done.output)
     assert not any((tmp_path / "work").iterdir())
     assert not any(service.blobs.incoming.iterdir())
 
@@ -100,6 +104,14 @@ def test_a_failed_job_is_tried_again_with_its_seed_and_inputs(service, tmp_path)
     assert run(service, tmp_path, again) == "succeeded"
 
 
+def test_a_job_of_an_engine_that_runs_here_no_more_is_not_queued_for_nobody(service, tmp_path):
+    job = submit(service)
+    run(service, tmp_path, job, engine=failing(MemoryError()))
+    service.submitter.engines = lambda: {"nano": CATALOG["nano"]}
+    with pytest.raises(InvalidRequest, match="engine must be one that runs here, nano; got 'testcard'"):
+        service.submitter.retry(job.id, owner="local")
+
+
 def test_every_picture_of_a_clip_that_is_being_denoised_is_told(service, tmp_path):
     told = []
 
@@ -161,7 +173,7 @@ def test_a_worker_that_was_replaced_stops_without_a_result(service, tmp_path):
 
 def test_a_kill_between_any_two_steps_redoes_at_most_one(service, tmp_path):
     """The replay of DBOS: finished steps return what they returned; the one that was cut off runs again."""
-    for cut in ("prepare", "base", "render", "finish"):
+    for cut in ("prepare", "base", "render", "sign", "finish"):
         for done_first in (False, True):
             job, kept, engine = submit(service), {}, Instant()
 
@@ -183,8 +195,9 @@ def test_a_kill_between_any_two_steps_redoes_at_most_one(service, tmp_path):
             found = service.store.get(job.id, owner=None)
             assert found.status is Status.SUCCEEDED
             assert engine.runs == (2 if cut == "base" and done_first else 1)
+            assert engine.renders == (2 if cut == "render" and done_first else 1)
     usage = service.store.ledger.usage(owner=None, since=0, until=1e12)
-    assert sum(line.jobs for line in usage) == 8
+    assert sum(line.jobs for line in usage) == 10
 
 
 def test_a_job_that_kills_its_workers_is_given_up(service, tmp_path):
@@ -195,15 +208,40 @@ def test_a_job_that_kills_its_workers_is_given_up(service, tmp_path):
     assert service.store.get(job.id, owner=None).error.code == "worker_died"
 
 
-def test_a_take_that_was_swept_is_made_again(service, tmp_path):
+@pytest.mark.parametrize(("after", "runs", "renders"), [("base", 2, 1), ("render", 1, 2)])
+def test_what_was_swept_between_two_steps_is_made_again(service, tmp_path, after, runs, renders):
     job, engine = submit(service), Instant()
     runner = pipeline(service, tmp_path, engine=engine)
 
     def step(name, function):
         made = function()
-        if name == "base":
-            service.blobs.path(made["take"]).unlink()
+        if name == after:
+            digest = made["take"] if after == "base" else made["clip"]["sha256"]
+            service.blobs.path(digest).unlink()
         return made
 
     assert runner.run(job.id, step) == "succeeded"
-    assert engine.runs == 2
+    assert (engine.runs, engine.renders) == (runs, renders)
+
+
+def test_a_clip_is_signed_on_a_copy_so_that_a_kill_while_signing_finds_what_the_engine_made(
+    service, tmp_path
+):
+    def sign(clip, _plan):
+        with Path(clip.path).open("ab") as file:
+            file.write(b"\0\0\0\x08free")
+        return replace(clip, size_bytes=Path(clip.path).stat().st_size, notes=(*clip.notes, "signed"))
+
+    kept = {}
+
+    def step(name, function):
+        kept[name] = function()
+        return kept[name]
+
+    job = submit(service)
+    runner = replace(pipeline(service, tmp_path), sign=sign)
+    assert runner.run(job.id, step) == "succeeded"
+    rendered, done = kept["render"]["clip"], service.store.get(job.id, owner=None).output
+    raw, signed = (service.blobs.path(found["sha256"]).read_bytes() for found in (rendered, done))
+    assert signed == raw + b"\0\0\0\x08free"
+    assert (done["size_bytes"], done["notes"]) == (len(signed), [*rendered["notes"], "signed"])

@@ -11,7 +11,7 @@ from rig import SMALL, open_service, submit
 from happyhorse.db import Database, events, jobs, ledger, metadata, sqlite_url
 from happyhorse.engines.base import Progress
 from happyhorse.errors import Conflict, InvalidRequest, LimitExceeded, NotFound
-from happyhorse.jobs.job import JobError, Status
+from happyhorse.jobs.job import JobError, NewJob, Status
 from happyhorse.jobs.store import Filter
 from happyhorse.jobs.submit import Caller
 
@@ -118,6 +118,33 @@ def test_a_waiting_job_is_canceled_at_once_and_a_running_one_by_its_worker(servi
     assert count(service, ledger) == 0
 
 
+def test_a_cancel_that_meets_a_worker_just_taking_the_job_is_kept(service):
+    job = submit(service)
+    with ThreadPoolExecutor(1) as pool:
+        with service.database.write() as connection:  # the worker has not committed yet
+            taken = sa.update(jobs).where(jobs.c.id == job.id).values(status="running", attempt=1)
+            connection.execute(taken)
+            canceled = pool.submit(service.store.cancel, job.id, owner="local")
+            time.sleep(0.3)
+        assert canceled.result(20).status is Status.CANCELING
+
+
+def test_a_cancel_that_no_worker_lives_to_see_ends_and_one_that_some_worker_will_see_does_not(service):
+    alone, tended = submit(service, seed=1), submit(service, seed=2)
+    for job, name in ((alone, "gone"), (tended, "here")):
+        service.store.begin(job.id, name)
+        service.store.cancel(job.id, owner=None)
+    service.workers.beat("gone", "testcard", state="live")
+    service.workers.set_state("gone", "stopped")
+    service.workers.beat("here", "testcard", state="live")
+    for _ in range(2):
+        service.store.finish_abandoned_cancels(lambda: {worker.id for worker in service.workers.live()})
+    assert service.store.get(alone.id, owner=None).status is Status.CANCELED
+    assert service.store.get(tended.id, owner=None).status is Status.CANCELING
+    assert [event.type for event in service.store.events.of(alone.id)].count("canceled") == 1
+    assert service.store.begin(alone.id, "gone") is None  # the worker that comes back finds nothing to do
+
+
 def test_a_cancel_that_the_dead_worker_missed_is_kept_by_the_next(service):
     job = submit(service)
     service.store.begin(job.id, "w")
@@ -140,6 +167,25 @@ def test_twenty_callers_with_one_key_at_once_make_one_job(service):
         made = set(pool.map(lambda _: submit(service, idempotency_key="k").id, range(20)))
     assert len(made) == 1
     assert count(service, jobs) == 1
+
+
+def test_a_resend_that_overtakes_its_first_gets_its_job_though_that_reached_the_limit(service):
+    key, _ = service.keys.create("ci", spend_limit_usd=0.3)  # one clip of 0.273
+    first = submit(service, caller=Caller(key.id), idempotency_key="k")
+    new = NewJob(
+        owner=key.id, engine="testcard", mode="t2v", request=first.request, plan=first.plan, media={}, metadata={},
+        price_micros=first.price_micros, request_hash=_hash_of(service, first), idempotency_key="k",
+    )  # fmt: skip
+    # As a second process does that had looked for the key before the first one stored its job.
+    assert service.store.create(new, service.queue.put).id == first.id
+    with pytest.raises(LimitExceeded):
+        service.store.create(replace(new, idempotency_key="other"), service.queue.put)
+
+
+def _hash_of(service, job):
+    query = sa.select(jobs.c.request_hash).where(jobs.c.id == job.id)
+    with service.database.read() as connection:
+        return connection.execute(query).scalar()
 
 
 def test_a_job_is_not_stored_when_it_cannot_be_queued(service):
@@ -258,6 +304,17 @@ def test_pages_run_from_new_to_old_without_gap_or_repeat(service):
     odd, _ = service.store.list(Filter(metadata={"n": "1"}))
     assert {job.id for job in odd} == {made[1], made[3], made[5]}
     assert service.store.list(Filter(status=Status.RUNNING))[0] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["n", "", 'a"b', "a\\b", "a\\", "é", "a.b", "[0]", "$", "'", "%", "x\ny", "\U0001f40e"]
+)
+def test_metadata_of_any_name_is_found(service, name):
+    made = submit(service, metadata={name: "1", "other": "2"})
+    submit(service, seed=1, metadata={"other": "1"})
+    found = [job.id for job in service.store.list(Filter(metadata={name: "1"}))[0]]
+    assert found == [made.id]
+    assert service.store.list(Filter(metadata={name: "2"}))[0] == []
 
 
 def test_a_job_is_forgotten_after_its_time_and_its_charge_is_not(tmp_path):

@@ -4,13 +4,13 @@ import time
 
 import pytest
 import sqlalchemy as sa
-from rig import Command, is_alive, pipeline, plainly, submit, until
+from rig import Command, Instant, is_alive, pipeline, plainly, submit, until
 
 from happyhorse.db import ledger
 from happyhorse.jobs.job import JobError, Status
 from happyhorse.jobs.submit import Caller
 from happyhorse.jobs.turns import Turns
-from happyhorse.jobs.worker import Slot, Watch, WorkerRow, WorkerStore
+from happyhorse.jobs.worker import Slot, Watch, Worker, WorkerRow, WorkerStore
 
 
 def row(beat, state="live", name="other"):
@@ -78,6 +78,30 @@ def test_retention_removes_bytes_that_nobody_needs_and_no_others(service, tmp_pa
     assert swept == 3  # its clip, its thumbnail, and the take that both left behind
     assert not place.exists()
     assert service.blobs.path(service.store.get(kept.id, owner=None).output["sha256"]).exists()
+
+
+def test_what_the_queue_kept_of_jobs_that_are_over_is_dropped_and_nothing_else(service):
+    over, waiting = submit(service, seed=1), submit(service, seed=2)
+    client = service.queue.client
+    client.cancel_workflow(over.id)
+    service.queue.forget_over(older_than_s=3600)
+    assert len(client.list_workflows(workflow_ids=[over.id, waiting.id])) == 2
+    service.queue.forget_over(older_than_s=-60)
+    assert [found.workflow_id for found in client.list_workflows()] == [waiting.id]
+
+
+def test_what_a_killed_attempt_left_on_this_machine_goes_when_its_job_is_over(service, tmp_path):
+    over, running = submit(service, seed=1), submit(service, seed=2)
+    for job in (over, running):
+        service.store.begin(job.id, "killed")
+        (tmp_path / "work" / job.id).mkdir(parents=True)
+        (tmp_path / "work" / job.id / "clip.mp4").write_bytes(b"half")
+    service.store.cancel(over.id, owner=None)
+    service.store.finish_cancel(over.id)
+    tidy = Worker(Instant(), service.database, tmp_path)
+    tidy.sweep()
+    tidy.slot.lock.close()
+    assert [place.name for place in (tmp_path / "work").iterdir()] == [running.id]
 
 
 # -- real processes ----------------------------------------------------------------------------------------------------

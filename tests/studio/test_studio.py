@@ -63,19 +63,51 @@ def test_the_prompt_is_read_while_it_is_written(url, open_page):
     page.wait_for_selector(".parts .environment.there")
     assert page.locator(".parts .there").all_inner_texts() == ["subject", "action", "environment", "audio"]
     assert "It will be fine." in page.inner_text("#reading q")
+    assert "No camera is named" not in page.inner_text("#reading")
+    page.click("#hints summary")
     assert "No camera is named" in page.inner_text("#reading")
     page.fill("#prompt", "")
     page.wait_for_selector(".parts .there", state="detached")
 
 
+def test_suggestions_wait_under_one_line_and_are_taken_by_one_press(url, open_page):
+    page = open_page(url)
+    page.fill(
+        "#prompt", f'{SCENE[:-1]} {"I know it as well as anyone who ever walked here alone at night. " * 2}"'
+    )
+    page.click("text=/\\d+ words, English; \\d suggestions/")
+    page.click("text=+ Push-in")
+    page.wait_for_selector(".parts .camera.there")
+    assert page.input_value("#prompt").endswith('" Slow push-in.')
+    page.click("text=/Make it \\d+ s long/")
+    page.wait_for_selector("text=/The lines need/", state="detached")
+    assert int(page.input_value("#duration")) > 5
+
+
+def test_nothing_is_sent_without_a_scene(url, open_page, service):
+    page = open_page(url)
+    page.click("#make")
+    page.wait_for_selector("#submit-state >> text=Write what happens first")
+    assert page.evaluate("document.activeElement.id") == "prompt"
+    assert requests(service) == []
+
+
+def test_what_was_written_outlives_a_reload_until_it_is_made(url, open_page):
+    page = open_page(url)
+    page.fill("#prompt", SCENE)
+    page.reload()
+    page.wait_for_selector(".parts .environment.there")
+    assert page.input_value("#prompt") == SCENE
+
+
 def test_plan_and_price_follow_every_change(url, open_page):
     page = open_page(url)
     page.fill("#prompt", SCENE)
-    page.wait_for_selector("text=Make clip, $0.91")
+    page.wait_for_selector("#plan >> text=list price $0.91")
     page.wait_for_selector("#plan >> text=/1280 . 720, 5 s/")
     page.check("input[value='1080P']")
     page.fill("#duration", "10")
-    page.wait_for_selector("text=Make clip, $3.12")
+    page.wait_for_selector("#plan >> text=list price $3.12")
     page.check("input[value='9:16']")
     page.wait_for_selector("#plan >> text=/1080 . 1920, 10 s/")
 
@@ -159,12 +191,28 @@ def test_one_picture_is_the_first_frame_and_more_are_references(url, open_page, 
     page.wait_for_selector("text=one.png")
     assert page.input_value(".inputs select") == "image"
     drop(page, ("two.png", "image/png", png(seed=2)))
-    page.wait_for_selector("text=Reference 2 (character2)", state="attached")
-    page.wait_for_selector("#plan >> text=character2 is")
+    page.wait_for_selector("text=Reference 2", state="attached")
+    page.wait_for_selector("#plan >> text=Character2 is image 2")
     page.click("#make")
     page.wait_for_selector("#stage video")
     (request,) = requests(service)
     assert len(request["references"]) == 2
+
+
+def test_a_refused_file_is_no_reference_and_holds_the_clip_back(url, open_page, service):
+    page = open_page(url)
+    page.fill("#prompt", "A walk on a beach")
+    drop(page, ("notes.txt", "text/plain", b"hello"), ("one.png", "image/png", png()))
+    page.wait_for_selector(".inputs .failed")
+    page.wait_for_selector(".inputs .name:text-is('one.png')")
+    drop(page, ("two.png", "image/png", png(seed=2)))
+    page.click("text=+ character2")
+    assert page.input_value("#prompt") == "A walk on a beach character2"
+    page.click("#make")
+    page.wait_for_selector("#submit-state >> text=A file could not be used.")
+    assert requests(service) == []
+    page.click("button[aria-label='Remove notes.txt']")
+    page.wait_for_selector("#submit-state:empty", state="attached")
 
 
 def test_an_edit_starts_from_a_clip_and_bills_both(url, open_page, service):
@@ -178,7 +226,7 @@ def test_an_edit_starts_from_a_clip_and_bills_both(url, open_page, service):
     assert page.is_hidden("#duration-field")
     page.fill("#prompt", "Make the street dry.")
     page.select_option("#audio", "retain")
-    page.wait_for_selector("text=Make clip, $1.09")
+    page.wait_for_selector("#plan >> text=list price $1.09")
     page.click("#make")
     edit = until(lambda: next((r for r in requests(service) if "video" in r), None))
     assert edit["audio"] == "retain"
@@ -193,7 +241,7 @@ def test_what_cannot_be_made_is_said_in_the_servers_words(url, open_page):
     page.click("#make")
     page.wait_for_selector("#submit-state >> text=seed must be a whole number")
     drop(page, ("notes.txt", "text/plain", b"hello"))
-    page.wait_for_selector(".inputs .failed >> text=is text, not a readable image")
+    page.wait_for_selector(".inputs .failed:has-text('notes.txt') >> text=is text, not a readable image")
 
 
 def test_a_running_clip_is_canceled_and_a_finished_one_deleted(open_page, service, tmp_path):
@@ -205,9 +253,13 @@ def test_a_running_clip_is_canceled_and_a_finished_one_deleted(open_page, servic
         page.wait_for_selector("#stage-state >> text=Denoising")
         page.click("text=Cancel")
         page.wait_for_selector("text=It was canceled and costs nothing.")
-        page.click("text=Delete")
+        page.click("button:text('Delete')")
+        page.wait_for_selector("button:text('Delete for good?')")
+        assert service.store.list(_all(), limit=5, after=None)[0]
+        page.click("button:text('Delete for good?')")
         page.wait_for_selector("text=Type a scene, get a clip")
-        page.wait_for_selector("text=Nothing here yet.")
+        page.wait_for_selector("text=Clips that you make are kept here.")
+        assert page.evaluate("document.activeElement.id") == "stage"
 
 
 def test_the_library_pages_filters_and_opens_clips(open_page, service):
@@ -221,13 +273,13 @@ def test_the_library_pages_filters_and_opens_clips(open_page, service):
         page.wait_for_selector("text=Scene number 0.")
         assert page.is_hidden("#more")
         page.select_option("#filter", "failed")
-        page.wait_for_selector("text=Nothing here yet.")
+        page.wait_for_selector("text=Nothing failed.")
         page.select_option("#filter", "queued")
         page.click("text=Scene number 7.")
         page.wait_for_selector("#stage >> text=Scene number 7.")
 
 
-def test_start_from_this_brings_prompt_settings_and_inputs_back(url, open_page, service):
+def test_reuse_prompt_brings_prompt_settings_and_inputs_back(url, open_page, service):
     page = open_page(url)
     page.fill("#prompt", SCENE)
     small(page)
@@ -239,7 +291,7 @@ def test_start_from_this_brings_prompt_settings_and_inputs_back(url, open_page, 
     page.reload()
     page.wait_for_selector("#stage video")
     assert page.input_value("#prompt") == ""
-    page.click("text=Start from this")
+    page.click("text=Reuse prompt")
     page.wait_for_selector(".inputs img")
     assert (page.input_value("#prompt"), page.input_value("#seed")) == (SCENE, "42")
     assert page.is_checked("input[name=resolution][value='480P']")
@@ -299,7 +351,8 @@ def test_text_stands_out_from_its_ground(url, open_page, scheme):
         for (const text of ['ink', 'quiet', 'accent', 'good', 'warn', 'bad', 'subject', 'action', 'environment', 'style', 'camera', 'audio'])
             for (const ground of ['paper', 'card', 'well']) found[`${text} on ${ground}`] = ratio(text, ground);
         found['on-accent on accent'] = ratio('on-accent', 'accent');
-        return Object.entries(found).filter(([, r]) => r < 4.5);
+        const edges = ['paper', 'card', 'well'].map((ground) => [`edge on ${ground}`, ratio('edge', ground)]);
+        return [...Object.entries(found).filter(([, r]) => r < 4.5), ...edges.filter(([, r]) => r < 3)];
     }"""
     assert page.evaluate(script) == []
 
@@ -327,11 +380,12 @@ def test_a_server_with_keys_asks_for_one_and_keeps_it(open_page, tmp_path, brows
         page.wait_for_selector("#key-dialog[open]")
         page.fill("#key", secret)
         page.keyboard.press("Enter")
-        page.wait_for_selector("text=Nothing here yet.")
+        page.wait_for_selector("text=Clips that you make are kept here.")
         page.reload()
         page.wait_for_selector("#forget-key:visible")
         page.fill("#prompt", SCENE)
         small(page)
+        page.wait_for_selector("text=Make clip, $0.27")
         page.click("#make")
         page.wait_for_selector("#stage video")
         page.click("#forget-key")
@@ -354,3 +408,28 @@ def test_a_server_that_restarts_is_found_again(open_page, service, tmp_path):
             until(lambda: not service.store.live())
         page.context.set_offline(False)
         page.wait_for_selector("#stage video")
+
+
+def test_a_server_that_cannot_be_reached_is_said_so_until_it_can(url, open_page):
+    page = open_page(url)
+    page.context.set_offline(True)
+    page.fill("#prompt", SCENE)
+    page.wait_for_selector("#connection >> text=No connection to the server. Trying again")
+    page.click("#make")
+    page.wait_for_selector("#submit-state >> text=The server cannot be reached.")
+    page.context.set_offline(False)
+    page.wait_for_selector("#connection:empty", state="attached")
+    page.wait_for_selector("#submit-state:empty", state="attached")
+    page.wait_for_selector("#plan >> text=/1280 . 720/")
+
+
+def test_a_tab_that_is_looked_at_again_shows_what_happened_meanwhile(url, open_page, service):
+    gone = submit(service, prompt="Old scene.")
+    page = open_page(url)
+    page.wait_for_selector("#library >> text=Old scene.")
+    until(lambda: not service.store.live())
+    page.request.delete(f"{url}/v1/generations/{gone.id}")
+    submit(service, prompt="New scene.")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for_selector("#library >> text=New scene.")
+    assert page.locator("#library >> text=Old scene.").count() == 0

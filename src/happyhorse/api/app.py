@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.routing import Route
 
-from happyhorse.api import generations, health, page, problems, prompts, resources, webhooks
+from happyhorse.api import generations, health, page, problems, prompts, resources, results, webhooks
 from happyhorse.api.auth import Auth
 from happyhorse.api.body import LimitBody
 from happyhorse.api.compat import (
@@ -46,7 +46,7 @@ _ABOUT = (
     "follow its events, or wait for it with the SDK. Errors are problem details (RFC 9457) with a stable `code`."
 )
 
-_DEADLINE_S = 1.0
+_CANCELS_S = 1.0
 _log = logging.getLogger("happyhorse.api")
 
 _DIALECTS: Mapping[str, Sequence[APIRouter]] = {
@@ -79,10 +79,10 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         dispatcher.start()
-        deadlines = asyncio.create_task(_keep_deadlines(service))
+        cancels = asyncio.create_task(_see_cancels_through(service))
         async with tools.running():
             yield
-        deadlines.cancel()
+        cancels.cancel()
         await asyncio.to_thread(dispatcher.stop)
         await feed.close()
 
@@ -96,7 +96,7 @@ def create_app(
     problems.install(app)
     for prefix in ("", "/openai", "/replicate"):  # before the native routes at the same paths, which it calls
         app.include_router(shared.router, prefix=prefix)
-    for router in (generations.router, webhooks.router, resources.router, prompts.router):
+    for router in (generations.router, results.router, webhooks.router, resources.router, prompts.router):
         app.include_router(router)
     app.include_router(health.router)
     app.include_router(page.router)
@@ -109,14 +109,19 @@ def create_app(
     return app
 
 
-async def _keep_deadlines(service: Service) -> None:
-    """Cancel what takes longer than its caller wants to wait; any process of a fleet does it."""
+async def _see_cancels_through(service: Service) -> None:
+    """Cancel what takes longer than its caller wants to wait, and end what no worker lives to end; any process of a fleet does it."""
+
+    def chores() -> None:
+        service.store.cancel_overdue()
+        service.store.finish_abandoned_cancels(lambda: {worker.id for worker in service.workers.live()})
+
     while True:
-        await asyncio.sleep(_DEADLINE_S)
+        await asyncio.sleep(_CANCELS_S)
         try:
-            await asyncio.to_thread(service.store.cancel_overdue)
+            await asyncio.to_thread(chores)
         except SQLAlchemyError:
-            _log.exception("the database did not say what is overdue")
+            _log.exception("the database did not say what is to be canceled")
 
 
 def _add_dialects(app: FastAPI) -> None:
@@ -135,5 +140,13 @@ def _allow_browsers(app: FastAPI) -> None:
         allow_origins=["*"],
         allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["*"],  # each SDK sends its own; nothing here goes by cookies
-        expose_headers=["Location", "Content-Range", "Accept-Ranges", "x-fal-request-id"],
+        expose_headers=[
+            "Location",
+            "Content-Range",
+            "Accept-Ranges",
+            "ETag",
+            "Retry-After",
+            "openai-poll-after-ms",
+            "x-fal-request-id",
+        ],
     )

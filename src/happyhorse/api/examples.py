@@ -28,7 +28,14 @@ _GENERATION: Mapping[str, object] = {
         "engine": "nano",
     },
     "metadata": {"campaign": "spring"},
-    "progress": {"stage": "finish", "step": 1, "num_steps": 1, "percent": 100.0, "eta_s": 0.0},
+    "progress": {
+        "stage": "finish",
+        "step": 1,
+        "num_steps": 1,
+        "percent": 100.0,
+        "eta_s": 0.0,
+        "preview_url": None,
+    },
     "price_usd": 0.91,
     "cost_usd": 0.91,
     "output": {

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from happyhorse.jobs.job import TERMINAL, Event
 from happyhorse.jobs.store import JobStore
@@ -12,6 +15,7 @@ from happyhorse.jobs.store import JobStore
 POLL_S = 0.1
 _TERMINAL_TYPES = frozenset(status.value for status in TERMINAL)
 _BATCH = 400
+_log = logging.getLogger("happyhorse.api")
 
 
 class Feed:
@@ -60,8 +64,11 @@ class Feed:
         while self._watchers:
             await asyncio.sleep(POLL_S)
             ids = list(self._watchers)
-            for start in range(0, len(ids), _BATCH):
-                await self._ring(ids[start : start + _BATCH])
+            try:
+                for start in range(0, len(ids), _BATCH):
+                    await self._ring(ids[start : start + _BATCH])
+            except SQLAlchemyError:  # away for a moment; who watches must not wait for ever for that
+                _log.exception("the database did not say what is new")
 
     async def _ring(self, ids: Sequence[str]) -> None:
         counts = await asyncio.to_thread(self.store.event_counts, ids)

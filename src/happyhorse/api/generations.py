@@ -1,15 +1,13 @@
-"""/v1/generations and /v1/plans."""
+"""/v1/generations and /v1/plans. The files of a generation are in `results`."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import FileResponse
 from pydantic import Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
@@ -18,20 +16,18 @@ from happyhorse.api import views
 from happyhorse.api.auth import Identity
 from happyhorse.api.body import read_fields
 from happyhorse.api.context import Context, Here
-from happyhorse.api.problems import CONFLICT, file_answers
-from happyhorse.errors import InvalidRequest, NotFound
+from happyhorse.api.own_links import from_own_store
+from happyhorse.api.problems import CONFLICT
+from happyhorse.errors import InvalidRequest
 from happyhorse.jobs.job import Job, Status
-from happyhorse.jobs.keys import Scope
 from happyhorse.jobs.outbound import MAX_URL_CHARS
 from happyhorse.jobs.queue import MAX_PRIORITY
-from happyhorse.jobs.stills import StillFormat, frame_number, still
 from happyhorse.jobs.store import MAX_PAGE, Filter
 from happyhorse.jobs.webhooks import Target
 from happyhorse.request import GenerationRequest
 
 router = APIRouter(tags=["generations"])
 _PING_S = 10
-_HEADERS = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
 
 _SCENE = {"prompt": 'A baker lifts a loaf and says: "Fresh and warm!"', "duration": 5, "resolution": "720P"}
 _EXAMPLES: Mapping[str, object] = {
@@ -108,7 +104,7 @@ async def create(
 ) -> views.Generation:
     """Queue a clip. It is stored when this answers, and it will be made whatever process dies."""
     who = await run_in_threadpool(here.auth.identify, request, "generate")
-    fields = dict(await read_fields(request, here.service.uploads, who.caller.owner))
+    fields = await _fields(request, here, who)
     job = await run_in_threadpool(
         here.service.submitter.submit,
         fields,
@@ -125,7 +121,7 @@ async def create(
 async def plan(request: Request, here: Here) -> views.PlanView:
     """Say what would be made, in what time and memory and at what price. Nothing is run or kept but uploads."""
     who = await run_in_threadpool(here.auth.identify, request, "generate")
-    fields = dict(await read_fields(request, here.service.uploads, who.caller.owner))
+    fields = await _fields(request, here, who)
     _priority(fields.pop("priority", None))
     _target(fields.pop("webhook_url", None), "")
     _, decided = await run_in_threadpool(here.service.submitter.plan, fields, caller=who.caller)
@@ -211,73 +207,14 @@ async def _stream(here: Context, job_id: str, after: int) -> AsyncIterator[Serve
         yield ServerSentEvent(data, id=str(event.number), event=event.type)
 
 
-@router.head("/v1/generations/{job_id}/content", include_in_schema=False)
-@router.get(
-    "/v1/generations/{job_id}/content", response_class=FileResponse, responses=file_answers("video/mp4")
-)
-def content(job_id: str, request: Request, here: Here) -> FileResponse:
-    """The clip. Takes Range and HEAD; a signed link needs no credential."""
-    job = _linked_job(job_id, request, here)
-    return stored_file(job, "sha256", "video/mp4", f"{job.id}.mp4", here)
+async def _fields(request: Request, here: Context, who: Identity) -> dict[str, object]:
+    fields = await read_fields(request, here.service.uploads, who.caller.owner)
+    return await run_in_threadpool(from_own_store, fields, request, here, who)
 
 
-@router.head("/v1/generations/{job_id}/thumbnail", include_in_schema=False)
-@router.get(
-    "/v1/generations/{job_id}/thumbnail", response_class=FileResponse, responses=file_answers("image/jpeg")
-)
-def thumbnail(job_id: str, request: Request, here: Here) -> FileResponse:
-    """Its first frame, as a small JPEG."""
-    job = _linked_job(job_id, request, here)
-    return stored_file(job, "thumbnail", "image/jpeg", f"{job.id}.jpg", here)
-
-
-@router.get(
-    "/v1/generations/{job_id}/frames/{frame}",
-    response_class=Response,
-    responses={200: {"content": {"image/png": {}, "image/jpeg": {}}}},
-)
-def still_of(
-    job_id: str,
-    frame: str,
-    request: Request,
-    here: Here,
-    kind: Annotated[StillFormat, Query(alias="format")] = "png",
-) -> Response:
-    """One frame of the clip by its number from 0, or `last`, in full size; send it as the image of the next request."""
-    job = _linked_job(job_id, request, here)
-    clip = _clip(job, "sha256", here)
-    assert job.output is not None
-    number = frame_number(frame, int(str(job.output["num_frames"])))
-    return Response(still(clip, number, kind), media_type=f"image/{kind}", headers=_HEADERS)
-
-
-def stored_file(job: Job, name: str, media_type: str, filename: str, here: Context) -> FileResponse:
-    """A part of the result, by its name in `output`. Raises: NotFound."""
-    return FileResponse(
-        _clip(job, name, here),
-        media_type=media_type,
-        filename=filename,
-        content_disposition_type="inline",
-        headers=_HEADERS,
-    )
-
-
-def _clip(job: Job, name: str, here: Context) -> Path:
-    """Where a part of the result lies. Raises: NotFound while there is none, and when it is no longer kept."""
-    if job.output is None:
-        raise NotFound(f"generation '{job.id}' is {job.status.value} and has no clip")
-    return here.service.blobs.path(str(job.output[name]))
-
-
-def _job(job_id: str, request: Request, here: Context, scope: Scope = "read") -> Job:
-    who: Identity = here.auth.identify(request, scope)
+def _job(job_id: str, request: Request, here: Context) -> Job:
+    who = here.auth.identify(request, "read")
     return here.service.store.get(job_id, owner=who.sees)
-
-
-def _linked_job(job_id: str, request: Request, here: Context) -> Job:
-    if here.links.is_signed(request):
-        return here.service.store.get(job_id, owner=None)
-    return _job(job_id, request, here)
 
 
 def _priority(value: object) -> int:

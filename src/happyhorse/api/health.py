@@ -16,6 +16,7 @@ from happyhorse.api.context import Here
 from happyhorse.jobs.service import Service
 
 router = APIRouter(tags=["health"])
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
 @router.get("/healthz")
@@ -89,7 +90,8 @@ class CountRequests:
         async def noted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", "none")
-                method = scope["method"] if route != "none" else "any"
+                # A caller may write any word for a method, and each label that was seen once is kept.
+                method = scope["method"] if route != "none" and scope["method"] in _METHODS else "any"
                 self.requests.labels(method, route, message["status"]).inc()
                 self.seconds.labels(method, route).observe(time.perf_counter() - start)
             await send(message)

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from happyhorse.errors import HappyHorseError, InvalidRequest, LimitExceeded, Unauthenticated
 
@@ -89,7 +90,12 @@ def install(app: FastAPI) -> None:
         status = InvalidRequest.status if err.status_code == 400 else err.status_code
         return problem(status, codes.get(status, InvalidRequest.code), str(err.detail))
 
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_request: Request, _err: ClientDisconnect) -> JSONResponse:
+        # Nobody reads this; without it a client that hangs up would stand in the log as a failure of the server.
+        return problem(400, InvalidRequest.code, "the connection was closed before the body was there")
+
     @app.exception_handler(Exception)
     async def unexpected(request: Request, err: Exception) -> JSONResponse:
-        _log.error("%s %s failed", request.method, request.url.path, exc_info=err)
+        _log.error("%s %r failed", request.method, request.url.path, exc_info=err)  # r: it may hold anything
         return problem(500, "error", "the server failed; the log says why", retryable=True)

@@ -9,10 +9,13 @@ from typing import Annotated, cast
 from fastapi import APIRouter, Query, Request, UploadFile
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
+from starlette import datastructures
 
 from happyhorse.api import views
-from happyhorse.api.context import Here
+from happyhorse.api.auth import Identity
+from happyhorse.api.context import Context, Here
 from happyhorse.api.problems import file_answers
+from happyhorse.api.results import StoredFile
 from happyhorse.jobs.keys import DEFAULT_SCOPES, Limits, Scope
 from happyhorse.jobs.store import MAX_PAGE
 
@@ -22,9 +25,15 @@ router = APIRouter()
 @router.post("/v1/files", status_code=201, response_model=views.FileView, tags=["files"])
 def upload(request: Request, here: Here, file: UploadFile) -> views.FileView:
     """Send a picture, video or sound once and use its id in requests. Judged by content, at most 120 MB."""
-    who = here.auth.identify(request, "generate")
-    stored = here.service.uploads.add(file.file, name=file.filename or "file", owner=who.caller.owner)
-    return views.file(stored)
+    return keep(file, here, here.auth.identify(request, "generate"))
+
+
+def keep(
+    file: datastructures.UploadFile, here: Context, who: Identity, *, file_id: str | None = None
+) -> views.FileView:
+    """Store what a form brought. Raises: MediaError."""
+    name, owner = file.filename or "file", who.caller.owner
+    return views.file(here.service.uploads.add(file.file, name=name, owner=owner, file_id=file_id))
 
 
 @router.get("/v1/files", response_model=views.FilePage, tags=["files"])
@@ -65,8 +74,8 @@ def file_content(file_id: str, request: Request, here: Here) -> FileResponse:
     owner = None if here.links.is_signed(request) else here.auth.identify(request, "read").sees
     found = here.service.uploads.get(file_id, owner=owner)
     media_type = MEDIA_TYPES.get(str(found.info["format"]), "application/octet-stream")
-    headers = {"X-Content-Type-Options": "nosniff"}
-    return FileResponse(
+    headers = {"X-Content-Type-Options": "nosniff", "ETag": f'"{found.sha256}"'}
+    return StoredFile(
         here.service.blobs.path(found.sha256), media_type=media_type, filename=found.name, headers=headers
     )
 

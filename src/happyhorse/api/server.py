@@ -8,8 +8,10 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import uvicorn
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from happyhorse.api.app import create_app
 from happyhorse.api.auth import is_loopback
@@ -76,7 +78,9 @@ def run_server(
         ws_max_size=MAX_JSON_BYTES,
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
+        proxy_headers=False,
     )
+    config.app = BehindProxy(app, config.forwarded_allow_ips)  # type: ignore[arg-type]
     server = _Server(config, settings.engine)
     if worker is not None:
         worker.start()
@@ -88,6 +92,25 @@ def run_server(
         if worker is not None:
             worker.stop()
         service.close()
+
+
+class BehindProxy(ProxyHeadersMiddleware):
+    """Believes a trusted proxy (uvicorn's FORWARDED_ALLOW_IPS, 127.0.0.1 when it is not set) also under which name it was asked.
+
+    Links in answers are made of that name, so a proxy that asks this server by its own address breaks no client.
+    """
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        client = scope.get("client")
+        if client and client[0] in self.trusted_hosts:
+            names = [value for name, value in scope["headers"] if name == b"x-forwarded-host"]
+            if names:
+                others = [pair for pair in scope["headers"] if pair[0] != b"host"]
+                asked = (
+                    names[-1].rpartition(b",")[2].strip()
+                )  # of several proxies the one that asks us is the trusted one
+                scope = {**scope, "headers": [(b"host", asked), *others]}
+        await super().__call__(scope, receive, send)
 
 
 class _Server(uvicorn.Server):

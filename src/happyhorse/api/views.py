@@ -24,6 +24,8 @@ class ProgressView(BaseModel):
     num_steps: int
     percent: float
     eta_s: float | None
+    preview_url: str | None
+    """A small picture of the clip as it will be; another address when there is a newer one."""
 
 
 class ErrorView(BaseModel):
@@ -216,6 +218,9 @@ def generation_from(job: Job, base_url: str, links: Links) -> Generation:
             num_steps=job.num_steps,
             percent=round(100 * job.fraction, 1),
             eta_s=None if job.eta_s is None else round(job.eta_s, 1),
+            preview_url=None
+            if job.preview_event is None
+            else links.signed_from(base_url, f"{here}/previews/{job.preview_event}"),
         ),
         price_usd=job.price_micros / MICROS,
         cost_usd=job.cost_micros / MICROS,

@@ -27,6 +27,7 @@ from happyhorse.model.random_weights import open_random, random_network
 from happyhorse.model.release import Network, networks_of
 from happyhorse.model.sampler import gaussian
 from happyhorse.model.slices import slice_mlps
+from happyhorse.model.speedups import PLAIN, Speedups
 from happyhorse.model.stream import Slots, load_on_host, stream_blocks
 from happyhorse.model.transformer import Transformer
 from happyhorse.model.turbo_vae import TurboVae, TurboVaeConfig
@@ -45,11 +46,12 @@ class Preset:
 
 @dataclass(frozen=True)
 class Kept:
-    """How networks are kept, and how they multiply. Raises: InvalidRequest for what does not go together."""
+    """How networks are kept, and how they compute. Raises: InvalidRequest for what does not go together."""
 
     fp8: bool = False
     streamed: bool = False
     multiply_fp8: bool = False
+    speedups: Speedups = PLAIN
 
     def __post_init__(self) -> None:
         if self.multiply_fp8 and self.streamed:
@@ -60,6 +62,7 @@ class Kept:
             "fp8" if self.fp8 else "bf16",
             "fp8 products" * self.multiply_fp8,
             "streamed" * self.streamed,
+            str(self.speedups) if self.speedups != PLAIN else "",
         )
         return ", ".join(filter(None, words))
 
@@ -234,10 +237,12 @@ class _Runs:
             slice_mlps(model, MLP_ROWS)
             if self.kept.multiply_fp8:
                 multiply_in_fp8(model)
+            self.kept.speedups.apply(model)
             return model
         model, tensors = open_random(network.config, device=self.device, fp8=self.kept.fp8)
         load_on_host(model, tensors, device=self.device, pinned=self.device.type == "cuda")
         slice_mlps(model, MLP_ROWS)
+        self.kept.speedups.apply(model)
         stream_blocks(model, Slots.of(model, self.device))
         return model
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,12 +49,15 @@ def main(argv: list[str] | None = None) -> None:
 def _run(arguments: list[str]) -> int:
     from typer import BadParameter
 
-    from happyhorse.cli.commands import app
+    from happyhorse.cli.commands import GROUPS, app
     from happyhorse.errors import HappyHorseError
 
     usage_error = BadParameter.__mro__[1]  # typer does not name it: its own since 0.2x, click's before
     try:
-        code = app(arguments or ["--help"], prog_name="happyhorse", standalone_mode=False)
+        asked = (
+            [*arguments, "--help"] if not arguments or arguments in [[name] for name in GROUPS] else arguments
+        )
+        code = app(asked, prog_name="happyhorse", standalone_mode=False)
     except HappyHorseError as err:
         failure = _of_ours(err, arguments)
     except BrokenPipeError:
@@ -66,7 +70,7 @@ def _run(arguments: list[str]) -> int:
     except Exception as err:
         if not isinstance(err, usage_error):
             raise
-        failure = _of_usage(err)
+        failure = _of_usage(err, arguments)
     else:
         return code if isinstance(code, int) else 0
     _tell(failure, as_json="--json" in arguments)
@@ -82,11 +86,23 @@ def _of_ours(err: HappyHorseError, arguments: list[str]) -> _Failure:
     return _Failure(message, 2 if wrong_input else 1, err.code, field)
 
 
-def _of_usage(err: Exception) -> _Failure:
+def _of_usage(err: Exception, arguments: list[str]) -> _Failure:
     context = getattr(err, "ctx", None)
     command = context.command_path if context else "happyhorse"
     message = str(err.format_message())  # type: ignore[attr-defined]
-    return _Failure(message, hint=f"see '{command} --help'")
+    if message.startswith("Got unexpected extra argument"):
+        message += "; a text of several words stands in quotation marks"
+    return _Failure(f"{message}{_seen(err, arguments)}", hint=f"see '{command} --help'")
+
+
+def _seen(err: Exception, arguments: list[str]) -> str:
+    """The value of the option that an error is about, which the parser does not tell."""
+    names = getattr(getattr(err, "param", None), "opts", ())
+    values = [value for name, value in pairwise(arguments) if name in names]
+    values += [
+        word.partition("=")[2] for word in arguments if word.partition("=")[0] in names and "=" in word
+    ]
+    return f"; got '{values[-1]}'" if values else ""
 
 
 def _tell(failure: _Failure, *, as_json: bool) -> None:

@@ -31,20 +31,27 @@ def bench_magihuman(  # noqa: PLR0913, PLR0917  one parameter for each flag
         bool,
         typer.Option("--streamed", help="Keep the networks in host memory, two layers at a time on the GPU."),
     ] = False,
+    speedups: Annotated[
+        str, typer.Option(help="Some of compile, flex, graphs, with commas between.", metavar="NAMES")
+    ] = "",
     duration: Annotated[int, typer.Option(help="Seconds.", min=3, max=15)] = 5,
-    tflops: Annotated[
-        float, typer.Option(help="Of the table: rate of the GPU in bf16, in TFLOP/s.", min=1)
-    ] = 790.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Count the arithmetic of engine magihuman by stage and the least time it takes, or measure each stage here."""
     if random_weights:
-        from happyhorse.bench.magihuman import Kept
+        import torch
 
-        kept = Kept(fp8=fp8 or fp8_products, streamed=streamed, multiply_fp8=fp8_products)
+        from happyhorse.bench.magihuman import Kept
+        from happyhorse.model.speedups import Speedups
+        from happyhorse.settings import Settings
+
+        Settings.from_env().keep_compiled()
+        named = Speedups.named(filter(None, speedups.split(",")), field="speedups")
+        on = named.only(recordable=torch.cuda.is_available() and not streamed)
+        kept = Kept(fp8=fp8 or fp8_products, streamed=streamed, multiply_fp8=fp8_products, speedups=on)
         _measure(preset, size, duration, kept, as_json=as_json)
     else:
-        _count(duration, tflops)
+        _count(duration)
 
 
 def _measure(name: str | None, size: str, duration_s: int, kept: Kept, *, as_json: bool) -> None:
@@ -109,15 +116,15 @@ def _facts(timing: StageTiming) -> dict[str, object]:
     }
 
 
-def _count(duration: int, tflops: float) -> None:
+def _count(duration: int) -> None:
     from happyhorse.engines.catalog import CATALOG
     from happyhorse.engines.plan import plan
-    from happyhorse.engines.roofline import work_of
+    from happyhorse.engines.roofline import GPUS, work_of
     from happyhorse.request import parse_request
 
-    print(
-        f"{'engine':<15} {'drawn at':<10} {'stage':<7} {'tokens':>7} {'passes':>6} {'TFLOP':>8} {'seconds':>8}"
-    )
+    columns = [(gpu, fp8) for fp8 in (False, True) for gpu in GPUS]
+    titles = " ".join(f"{gpu.name + ' fp8' * fp8:>8}" for gpu, fp8 in columns)
+    print(f"{'engine':<15} {'drawn at':<10} {'stage':<7} {'tokens':>7} {'passes':>6} {'TFLOP':>8} {titles}")
     for name in ("magihuman", "magihuman-base"):
         for fields in ({"draft": True}, {"resolution": "720P"}, {"resolution": "1080P"}):
             request = parse_request(
@@ -128,9 +135,8 @@ def _count(duration: int, tflops: float) -> None:
             size = f"{last.width}x{last.height}" if last else f"{decided.base_width}x{decided.base_height}"
             stages = work_of(decided, CATALOG[name])
             for stage in stages:
-                seconds = stage.seconds(tflops * TERA)
+                seconds = " ".join(f"{stage.seconds(gpu, fp8=fp8):>8.2f}" for gpu, fp8 in columns)
                 tokens = f"{stage.tokens:>7} {stage.passes:>6}" if stage.tokens else " " * 14
-                print(
-                    f"{name:<15} {size:<10} {stage.stage:<7} {tokens} {stage.flop / TERA:>8.0f} {seconds:>8.2f}"
-                )
-            print(f"{'':<15} {size:<10} {'in all':<30} {sum(s.seconds(tflops * TERA) for s in stages):>8.2f}")
+                print(f"{name:<15} {size:<10} {stage.stage:<7} {tokens} {stage.flop / TERA:>8.0f} {seconds}")
+            in_all = " ".join(f"{sum(s.seconds(gpu, fp8=fp8) for s in stages):>8.2f}" for gpu, fp8 in columns)
+            print(f"{'':<15} {size:<10} {'in all':<30} {in_all}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from happyhorse.errors import InvalidRequest
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from happyhorse.db import Database
     from happyhorse.engines.base import Capabilities, Engine
     from happyhorse.jobs.service import Service
+    from happyhorse.model.speedups import Speedups
     from happyhorse.provenance.sign import Signer
     from happyhorse.settings import Settings
 
@@ -43,12 +45,28 @@ def find_settings(
 
 
 def catalog(settings: Settings) -> Mapping[str, Capabilities]:
-    """The engines that exist, with the endpoint that the environment chose for `hosted`. Raises: InvalidRequest."""
+    """The engines that exist, with the endpoint and the prices that the environment chose. Raises: InvalidRequest."""
     from happyhorse.engines.catalog import CATALOG
     from happyhorse.engines.catalog_hosted import hosted
 
     chosen = settings.hosted
-    return {**CATALOG, "hosted": hosted(chosen.dialect, chosen.url, chosen.prices)}
+    found = {**CATALOG, "hosted": hosted(chosen.dialect, chosen.url, chosen.prices)}
+    for name, sheet in settings.prices.items():
+        if name not in found:
+            raise InvalidRequest(
+                f"HAPPYHORSE_PRICES must name engines, {', '.join(found)}; got '{name[:40]}'"
+            )
+        found[name] = priced(found[name], sheet)
+    return found
+
+
+def priced(engine: Capabilities, sheet: Mapping[str, float]) -> Capabilities:
+    """The engine at the prices of a sheet, where it has one. Raises: InvalidRequest for a resolution that it does not make."""
+    unknown = sorted(set(sheet) - set(engine.price_per_second))
+    if unknown:
+        known = ", ".join(engine.price_per_second)
+        raise InvalidRequest(f"HAPPYHORSE_PRICES must name some of {known}; got '{unknown[0]}'")
+    return replace(engine, price_per_second={**engine.price_per_second, **sheet})
 
 
 def open_database(settings: Settings) -> Database:
@@ -98,12 +116,26 @@ def load_engine(name: str, testcard_seconds: float) -> Engine:
         settings = Settings.from_env()
         wanted = settings.rewrite
         rewriter = Rewriter(wanted.url, wanted.model, wanted.key) if wanted.url else None
-        return open_engine(name, settings.weights_dir, rewriter=rewriter, fp8=settings.fp8)
+        return open_engine(
+            name,
+            settings.weights_dir,
+            rewriter=rewriter,
+            fp8=settings.fp8,
+            speedups=load_speedups(settings),
+        )
     if name == "hosted":
         return _load_hosted()
     from happyhorse.engines.local import LocalEngine
 
     return LocalEngine.from_package(name)
+
+
+def load_speedups(settings: Settings) -> Speedups:
+    """Return what HAPPYHORSE_SPEEDUPS turns on; what is compiled is kept from then on."""
+    from happyhorse.model.speedups import Speedups
+
+    settings.keep_compiled()
+    return Speedups.named(settings.speedups, field="HAPPYHORSE_SPEEDUPS")
 
 
 def _load_hosted() -> Engine:

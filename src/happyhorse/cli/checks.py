@@ -17,7 +17,7 @@ bench = typer.Typer(help="Measure this machine.", no_args_is_help=True)
 
 
 def prompt(
-    text: Annotated[str, typer.Argument(help="The prompt to read.")],
+    text: Annotated[str, typer.Argument(help="The prompt to read.", metavar="PROMPT")],
     mode: Annotated[
         str | None, typer.Option(help="t2v, i2v, r2v or edit [by the wording].", metavar="NAME")
     ] = None,
@@ -32,7 +32,10 @@ def prompt(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON (prompt/schema.json).")] = False,
 ) -> None:
-    """Show how a prompt is understood: parts, lines, references, findings."""
+    """Show how a prompt is understood.
+
+    Its six parts, the lines to be said, the references it names, and what to mend.
+    """
     from typing import get_args
 
     from happyhorse.prompt.read import read_prompt
@@ -52,10 +55,10 @@ def prompt(
 
 
 def contact(
-    file: Annotated[Path, typer.Argument(help="The clip.")],
+    file: Annotated[Path, typer.Argument(help="The clip.", metavar="CLIP")],
     output: Annotated[str, typer.Option("--output", "-o", help="The picture.", metavar="FILE")] = "sheet.png",
 ) -> None:
-    """Make a contact sheet: frames over waveform and spectrogram."""
+    """Draw a clip on one page: frames over its sound."""
     from happyhorse.cli.files import output_path
     from happyhorse.contact import contact_sheet
 
@@ -69,8 +72,13 @@ def _group() -> None:
 
 
 @verify.command()
-def goldens(folder: Annotated[Path, typer.Argument(help="Folder of .safetensors cases.")]) -> None:
-    """Run every golden case of a folder; exit 1 on a miss and when nothing was covered."""
+def goldens(
+    folder: Annotated[Path, typer.Argument(help="Folder of .safetensors cases.", metavar="FOLDER")],
+) -> None:
+    """Run every golden case of a folder.
+
+    Exit 1 on a miss and when nothing was covered.
+    """
     from happyhorse.model.goldens import Check, Problem
     from happyhorse.model.verify import verify_goldens
 
@@ -100,7 +108,10 @@ def goldens(folder: Annotated[Path, typer.Argument(help="Folder of .safetensors 
 
 @bench.command()
 def forward(repeats: Annotated[int, typer.Option(help="Best of this many runs.", min=1)] = 3) -> None:
-    """Time one forward pass: ours beside the plain reference, in one run."""
+    """Time one forward pass.
+
+    Ours beside the plain reference, in one run.
+    """
     from happyhorse.model.bench import bench_forward
 
     print(f"{'shape':<28} {'rows':>6} {'ours':>10} {'ours bf16':>10} {'reference':>10} {'ratio':>6}")
@@ -114,7 +125,7 @@ def clip(
     duration: Annotated[int, typer.Option(help="Seconds.", min=3, max=15)] = 5,
     resolution: Annotated[str, typer.Option(help="480P, 720P or 1080P.", metavar="NAME")] = "720P",
 ) -> None:
-    """Time a clip of nano from import to file, cold and warm."""
+    """Time a clip of nano, cold and warm."""
     from happyhorse.bench.clip import bench_clip
     from happyhorse.engines.plan import plan
     from happyhorse.request import parse_request
@@ -146,7 +157,10 @@ def bench_serve(
     database_url: _DatabaseUrl = None,
     postgres: _Postgres = False,
 ) -> None:
-    """Measure submits, polls, watchers and the wait of an idle queue, on the test card."""
+    """Measure the service under load, on the test card.
+
+    Submits, polls, watchers, and the wait of an idle queue.
+    """
     from dataclasses import asdict
 
     from happyhorse.bench.load import load_run
@@ -163,7 +177,10 @@ def repeat(
     database_url: _DatabaseUrl = None,
     postgres: _Postgres = False,
 ) -> None:
-    """Make one clip many times by a service: seconds of each, and what its processes hold early and late."""
+    """Make one clip many times by a service.
+
+    Seconds of each, and the memory that its processes hold early and late.
+    """
     from dataclasses import asdict
 
     from happyhorse.bench.repeat import repeat_run
@@ -184,9 +201,9 @@ def crash(
     postgres: _Postgres = False,
     seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
 ) -> None:
-    """Kill processes of a service at random moments and count what came out; exit 1 when anything was lost.
+    """Kill a service at random and count what is lost.
 
-    On Postgres there are two workers, and one of them never comes back.
+    Exit 1 when anything was. On Postgres there are two workers, and one of them never comes back.
     """
     from dataclasses import asdict
 

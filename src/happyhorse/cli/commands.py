@@ -17,6 +17,7 @@ from happyhorse.cli.refine import refine
 app = typer.Typer(
     name="happyhorse",
     help="Type a scene, get a clip: picture and sound from one network.",
+    epilog="Begin with: happyhorse generate 'A man on a beach says: \"Hello!\"', or happyhorse serve and its page.",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -35,7 +36,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "cancel": remote.cancel,
     "list": remote.list_jobs,
 }
-_GROUPS = {
+GROUPS = {
     "keys": keys,
     "weights": weights.weights,
     "verify": checks.verify,
@@ -67,5 +68,5 @@ checks.bench.command("magihuman")(bench_magihuman)
 
 for name, command in _COMMANDS.items():
     app.command(name)(command)
-for name, group in _GROUPS.items():
+for name, group in GROUPS.items():
     app.add_typer(group, name=name, no_args_is_help=False)

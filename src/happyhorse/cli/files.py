@@ -42,6 +42,16 @@ def output_path(typed: str, suffix: str = ".mp4") -> Path:
     return path
 
 
+def free_path(name: str) -> Path:
+    """A name in this folder that nothing has yet: clip.mp4, else clip-2.mp4, and so on."""
+    path = wanted = Path(name)
+    number = 1
+    while path.exists():
+        number += 1
+        path = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+    return path
+
+
 def probed(request: GenerationRequest) -> dict[str, MediaInfo]:
     """Look at every input of a clip made here; by key. Raises: InvalidRequest or MediaError that names the field."""
     given: list[tuple[str, MediaRef | None, Literal["", "image", "video"]]] = [

@@ -34,9 +34,14 @@ def generate(
     fields: Mapping[str, object],
     *,
     testcard_seconds: Annotated[
-        float, typer.Option(help="How long the test card takes.", min=0, max=3600)
+        float, typer.Option(help="How long the test card takes.", min=0, max=3600, metavar="N")
     ] = 0.0,
-    output: Annotated[str, typer.Option("--output", "-o", help="The clip.", metavar="FILE")] = "clip.mp4",
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", help="The clip [clip.mp4, else clip-2.mp4 and so on].", metavar="FILE"
+        ),
+    ] = None,
     plan_only: Annotated[bool, typer.Option("--plan", help="Say what would be done; run nothing.")] = False,
     server: Annotated[
         str | None, typer.Option(help="Have it made by this server instead of here.", metavar="URL")
@@ -45,6 +50,10 @@ def generate(
     as_json: options.AsJson = False,
 ) -> None:
     """Make a clip from a prompt, an image, references or a video."""
+    from happyhorse.cli.files import free_path
+
+    if output is None:
+        output = str(free_path("clip.mp4"))
     if server is not None:
         if testcard_seconds:
             raise InvalidRequest(

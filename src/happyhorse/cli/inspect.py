@@ -16,14 +16,17 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    file: Annotated[Path, typer.Argument(help="The clip, or any media file.")],
+    file: Annotated[Path, typer.Argument(help="The clip, or any media file.", metavar="FILE")],
     trust_list: Annotated[
         Path | None,
         typer.Option(help="PEM file of trusted authorities, such as C2PA's public list.", metavar="FILE"),
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Verify a clip's C2PA manifest and show what it and the tags say; exit 1 when it is missing or the file was changed."""
+    """Say how a clip was made, and if it was changed.
+
+    Verifies its C2PA manifest and shows what it and the tags say; exit 1 when it is missing or the file was changed.
+    """
     from dataclasses import asdict
 
     from happyhorse.provenance.inspect import inspect as read

@@ -27,7 +27,7 @@ _KeyId = Annotated[str, typer.Argument(help="Its id, as in the list.", metavar="
 
 @keys.command("create")
 def create_key(
-    name: Annotated[str, typer.Argument(help="What it is for.")],
+    name: Annotated[str, typer.Argument(help="What it is for.", metavar="NAME")],
     scope: Annotated[
         list[str] | None, typer.Option(help="generate, read or admin; several times [generate, read].")
     ] = None,
@@ -38,7 +38,10 @@ def create_key(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Make a key; the last line printed is the key, and it is shown only now."""
+    """Make a key and print it, once.
+
+    The last line printed is the key. It is not kept, so it cannot be shown again.
+    """
     from happyhorse.jobs.keys import DEFAULT_SCOPES
 
     made, secret = _key_store(data_dir, database_url).create(
@@ -67,7 +70,10 @@ def change_key(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Change the limits of a key, from its next request on; those not named stay."""
+    """Change the limits of a key.
+
+    From its next request on; those not named stay.
+    """
     limits = {
         "requests-per-minute": requests_per_minute,
         "concurrent-jobs": concurrent_jobs,
@@ -89,7 +95,7 @@ def change_key(
 
 @keys.command("list")
 def list_keys(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
-    """List keys with their limits; their secrets are not kept."""
+    """List keys with their limits."""
     for found in _key_store(data_dir, database_url).list():
         state = "revoked" if found.revoked_at else "live"
         limits = f"  ({', '.join(_limits(found))})" if _limits(found) else ""

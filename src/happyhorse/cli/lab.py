@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from happyhorse.errors import InvalidRequest
+
 train = typer.Typer(
     help="Train nano's parts; each command goes on where it was killed.", no_args_is_help=True
 )
@@ -45,7 +47,10 @@ def codec_video(
     ] = False,
     threads: Threads = 1,
 ) -> None:
-    """Fit the video projection on the world, then train encoder and decoder."""
+    """Train the codec of pictures.
+
+    Fits its projection on the world, then trains encoder and decoder.
+    """
     from happyhorse.training.codec_video import run
 
     set_threads(threads)
@@ -64,7 +69,10 @@ def codec_video(
 def codec_audio(
     out: _Out = _DEFAULT_OUT, minutes: _Minutes = 30, resume: _Resume = True, threads: Threads = 1
 ) -> None:
-    """Fit the audio encoder on the world, then train the decoder."""
+    """Train the codec of sound.
+
+    Fits its encoder on the world, then trains the decoder.
+    """
     from happyhorse.training.codec_audio import run
 
     set_threads(threads)
@@ -75,7 +83,10 @@ def codec_audio(
 def text(
     out: _Out = _DEFAULT_OUT, minutes: _Minutes = 20, resume: _Resume = True, threads: Threads = 1
 ) -> None:
-    """Train the prompt encoder to read the world's attributes."""
+    """Train the reader of prompts.
+
+    It learns to read the world's attributes.
+    """
     from happyhorse.training.text import run
 
     set_threads(threads)
@@ -100,12 +111,18 @@ def nano(
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the layers first; needs g++.")] = False,
     threads: Threads = 1,
 ) -> None:
-    """Train the transformer on the three parts before it; live.html in the run's folder shows how it goes."""
+    """Train the transformer, on the three parts before.
+
+    live.html in the run's folder shows how it goes.
+    """
     from happyhorse.training.clips import Codecs
     from happyhorse.training.page import LivePage
     from happyhorse.training.report import Report
-    from happyhorse.training.train import Trainer, run
+    from happyhorse.training.train import BY_RATIO, Trainer, run
 
+    for ratio in ratios or ():
+        if ratio not in BY_RATIO:
+            raise InvalidRequest(f"ratio must be one of {', '.join(BY_RATIO)}; got '{ratio}'", field="ratio")
     set_threads(threads)
     page = LivePage(out / "live.html", minutes=minutes)
 
@@ -131,7 +148,10 @@ def nano(
 def pack(
     folder: Annotated[Path, typer.Argument(help="Where the packed weights go.")], out: _Out = _DEFAULT_OUT
 ) -> None:
-    """Write a run's four parts as small as they ship: int8 matrices, half-precision codecs."""
+    """Write a run's parts as small as they ship.
+
+    Matrices in int8, codecs in half precision.
+    """
     from happyhorse.training.ship import pack_weights
 
     for path in pack_weights(out, folder):
@@ -140,31 +160,36 @@ def pack(
 
 @world.command("sheet")
 def sheet(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The PNG.")] = Path("world.png"),
+    output: Annotated[str, typer.Option("--output", "-o", help="The PNG.", metavar="FILE")] = "world.png",
     seed: Annotated[int, typer.Option(help="The first scene's number.")] = 0,
 ) -> None:
     """Draw sixteen scenes on one page."""
     from PIL import Image
 
+    from happyhorse.cli.files import output_path
     from happyhorse.world.sheet import draw_sheet
 
-    Image.fromarray(draw_sheet(seed)).save(output)
-    print(output)
+    place = output_path(output, ".png")
+    Image.fromarray(draw_sheet(seed)).save(place)
+    print(place)
 
 
 @world.command("sample")
 def sample(
     seed: Annotated[int, typer.Option(help="The scene's number.")] = 0,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The MP4.")] = Path("world.mp4"),
+    output: Annotated[str, typer.Option("--output", "-o", help="The MP4.", metavar="FILE")] = "world.mp4",
     seconds: Annotated[int, typer.Option("--duration", help="Seconds.", min=1, max=15)] = 5,
 ) -> None:
-    """Draw one scene as a clip with its sound, and print a prompt for it."""
+    """Draw one scene as a clip with its sound.
+
+    Prints a prompt for it, too.
+    """
+    from happyhorse.cli.files import output_path
     from happyhorse.media.write import encode
     from happyhorse.world.sheet import sample_clip
 
+    place = output_path(output)
     _scene, prompt, frames, sound = sample_clip(seed, seconds=seconds, width=1280, height=720)
-    encode(
-        output, frames, size=(1280, 720), audio=sound[None], metadata={"prompt": prompt, "engine": "world"}
-    )
+    encode(place, frames, size=(1280, 720), audio=sound[None], metadata={"prompt": prompt, "engine": "world"})
     print(prompt)
-    print(output)
+    print(place)

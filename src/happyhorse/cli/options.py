@@ -17,7 +17,9 @@ def _offer(*names: str) -> Callable[[str], list[str]]:
     return lambda incomplete: [name for name in names if name.lower().startswith(incomplete.lower())]
 
 
-PromptText = Annotated[str, typer.Argument(help="The scene. Quote what is to be said.", show_default=False)]
+PromptText = Annotated[
+    str, typer.Argument(help="The scene. Quote what is to be said.", show_default=False, metavar="PROMPT")
+]
 Image = Annotated[str | None, typer.Option(help="First frame.", metavar="FILE")]
 Ref = Annotated[list[str] | None, typer.Option(help="Reference image, up to 9 times.", metavar="FILE")]
 Character = Annotated[

@@ -30,13 +30,14 @@ def main() -> None:
 
 
 def _follow(ranks: Ranks) -> None:
+    from happyhorse.cli.build import load_speedups
     from happyhorse.engines.magihuman_load import follow_engine
     from happyhorse.errors import HappyHorseError
     from happyhorse.settings import Settings
 
     try:
         settings = Settings.from_env()
-        follow_engine(settings.weights_dir, ranks, fp8=settings.fp8)
+        follow_engine(settings.weights_dir, ranks, fp8=settings.fp8, speedups=load_speedups(settings))
     except HappyHorseError as err:
         _fail(f"process {ranks.rank}: {err.message}", code=1)
     sys.exit(0)

@@ -39,7 +39,9 @@ class Keeper:
 
 
 def refine(
-    clip: Annotated[Path, typer.Argument(help="A clip made with --draft.", show_default=False)],
+    clip: Annotated[
+        Path, typer.Argument(help="A clip made with --draft.", show_default=False, metavar="CLIP")
+    ],
     resolution: options.Resolution = None,
     output: Annotated[
         str, typer.Option("--output", "-o", help="The finished clip.", metavar="FILE")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from happyhorse.cli import options
-from happyhorse.cli.show import print_download, print_job, print_json, print_plan, progress_bar
-from happyhorse.errors import HappyHorseError
+from happyhorse.cli.show import print_download, print_job, print_json, print_listed, print_plan, progress_bar
+from happyhorse.errors import HappyHorseError, InvalidRequest
 
 if TYPE_CHECKING:
     from happyhorse.client import Client, Fields, Generation
@@ -87,18 +86,26 @@ def status(
 def watch(
     job_id: _JobId,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Download the clip to this file.")
+        str | None, typer.Option("--output", "-o", help="Download the clip to this file.", metavar="FILE")
     ] = None,
     server: _Server = None,
     api_key: ApiKey = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Follow a generation on a server until it is over; Ctrl-C leaves it running."""
+    """Follow a generation until it is over.
+
+    Ctrl-C leaves it running on the server.
+    """
+    from happyhorse.cli.files import output_path
+
+    place = None if output is None else output_path(output)
     with _client(server, api_key) as client:
         job = _followed(client, job_id, quiet=as_json)
-        if output is not None:
-            client.download(job, output)
-        print_job(job, as_json=as_json)
+        if place is None:
+            print_job(job, as_json=as_json)
+            return
+        client.download(job, place)
+    print_download(job, place, as_json=as_json)
 
 
 def cancel(
@@ -110,20 +117,29 @@ def cancel(
 
 
 def list_jobs(
-    state: Annotated[str | None, typer.Option(help="Only those that are so, such as running.")] = None,
-    limit: Annotated[int, typer.Option(help="At most this many.", min=1, max=100)] = 20,
+    state: Annotated[
+        str | None,
+        typer.Option(help="Only those: queued, running, succeeded, failed, canceled.", metavar="NAME"),
+    ] = None,
+    limit: Annotated[int, typer.Option(help="At most this many.", min=1, max=100, metavar="N")] = 20,
     server: _Server = None,
     api_key: ApiKey = None,
     as_json: options.AsJson = False,
 ) -> None:
     """List generations of a server, newest first."""
+    from happyhorse.jobs.job import Status
+
+    if state is not None and state not in list(Status):
+        raise InvalidRequest(f"--state must be one of {', '.join(Status)}; got '{state}'", field="state")
     with _client(server, api_key) as client:
         page = client.list(status=state, limit=limit)
     if as_json:
         print_json([job.facts for job in page.data])
         return
     for job in page.data:
-        print_job(job, as_json=False)
+        print_listed(job)
+    if not page.data:
+        print("no generations", file=sys.stderr)
 
 
 def _asked(fields: Mapping[str, object]) -> tuple[str, Fields]:

@@ -20,7 +20,10 @@ _EngineName = Annotated[
     str | None,
     typer.Option(help="nano, magihuman, magihuman-base, hosted or testcard [nano].", metavar="NAME"),
 ]
-DataDir = Annotated[Path | None, typer.Option(help="Database, files and locks.", metavar="FOLDER")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help="Database, files and locks [~/.local/share/happyhorse].", metavar="FOLDER"),
+]
 DatabaseUrl = Annotated[
     str | None, typer.Option(help="postgresql://... [SQLite in the data folder].", metavar="URL")
 ]
@@ -28,13 +31,13 @@ _Storage = Annotated[
     str | None,
     typer.Option(help="s3://bucket/prefix for results and inputs [the data folder].", metavar="URL"),
 ]
-_Seconds = Annotated[float, typer.Option(help="How long the test card takes.", min=0, max=3600)]
+_Seconds = Annotated[float, typer.Option(help="How long the test card takes.", min=0, max=3600, metavar="N")]
 
 
 def serve(  # noqa: PLR0913, PLR0917  one parameter for each flag
     engine: _EngineName = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on.", metavar="ADDRESS")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535, metavar="N")] = 8000,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     storage: _Storage = None,
@@ -48,7 +51,7 @@ def serve(  # noqa: PLR0913, PLR0917  one parameter for each flag
     ] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.", metavar="FILE")] = None,
 ) -> None:
-    """Serve the API, with a worker beside it."""
+    """Serve the page and the API, with a worker."""
     from happyhorse.api.server import read_tls, run_server
     from happyhorse.jobs.supervisor import WorkerProcess
 
@@ -74,7 +77,10 @@ def worker(
         bool, typer.Option("--with-parent", help="Stop when standard input ends.", hidden=True)
     ] = False,
 ) -> None:
-    """Run jobs of one engine from the queue; any number of workers share a database."""
+    """Run jobs of one engine from the queue.
+
+    Any number of workers share a database.
+    """
     from happyhorse.jobs.worker import Worker, run_until_told
 
     settings = find_settings(engine, data_dir, database_url, storage)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from happyhorse.request import Output
 
 
+_LISTED = 60
+
+
 @contextmanager
 def progress_bar(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
     """A bar on a terminal; elsewhere a line at each stage and each tenth of the way."""
@@ -116,6 +119,16 @@ def print_job(job: Generation, *, as_json: bool) -> None:
     print(f"{job.id}  {job.status:<9} {job.percent:5.1f}%  {job.cost_usd:.3f} USD{said}")
 
 
+def print_listed(job: Generation) -> None:
+    """One line of many: the prompt tells a person which clip it is."""
+    from datetime import datetime
+
+    at = datetime.fromisoformat(job.facts["created_at"]).astimezone()
+    prompt = " ".join(job.facts["request"].get("prompt", "").split())
+    shown = prompt if len(prompt) <= _LISTED else f"{prompt[: _LISTED - 3]}..."
+    print(f"{job.id}  {job.status:<9}  {at:%Y-%m-%d %H:%M}  {shown}".rstrip())
+
+
 def print_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
     """Show a plan as `Plan.to_dict` or a server gives it."""
     if as_json:
@@ -177,7 +190,13 @@ def print_rows(rows: list[tuple[str, str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    if not console.is_terminal:  # whatever reads it folds and cuts as it likes
+        width = max((len(name) for name, _ in rows), default=0)
+        for name, value in rows:
+            print(f"{name:<{width}}  {value}".rstrip())
+        return
     table = Table.grid(padding=(0, 2))
     for name, value in rows:
         table.add_row(Text(name, style=_STYLES.get(name, "bold cyan")), Text(value, overflow="fold"))
-    Console().print(table)
+    console.print(table)

@@ -32,7 +32,10 @@ def pull(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Accept the licences shown.")] = False,
 ) -> None:
-    """Show licences and sizes, then download what is missing; goes on where it stopped."""
+    """Download what is missing, once you agree.
+
+    Shows licences and sizes first; goes on where it stopped.
+    """
     from happyhorse.hub.parts import find_parts
 
     chosen, store = find_parts(engine, parts or ()), _store(engine)
@@ -54,7 +57,7 @@ def pull(
 
 @weights.command("list")
 def list_parts(engine: _Engine) -> None:
-    """Show every part, what it is for, its terms, and whether it is here."""
+    """Show every part, its terms, and if it is here."""
     from happyhorse.hub.parts import GB, PARTS, find_parts
 
     find_parts(engine)
@@ -89,7 +92,10 @@ def convert(
     part: Annotated[str, typer.Argument(help="turbo_vae, or a network.", metavar="PART")],
     fp8: Annotated[bool, typer.Option("--fp8", help="Eight bits a value instead of sixteen.")] = False,
 ) -> None:
-    """Write a network with smaller values beside the downloaded one, or TurboVAE's pickle as safetensors."""
+    """Write a part in another form beside it.
+
+    A network with smaller values, or TurboVAE's pickle as safetensors.
+    """
     from happyhorse.hub.parts import NETWORKS, find_parts
 
     store = _store(engine)

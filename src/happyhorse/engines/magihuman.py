@@ -28,6 +28,7 @@ from happyhorse.media.picture import watermark
 from happyhorse.media.read import decode_audio, decode_image
 from happyhorse.media.write import encode
 from happyhorse.model import pictures
+from happyhorse.model.ahead import on_host
 from happyhorse.model.magihuman import Conditions, make_base, refine, sound_of
 from happyhorse.model.oobleck import LATENT_RATE_HZ, Oobleck
 from happyhorse.model.pack import Latents
@@ -45,10 +46,9 @@ TEXT_ENCODER, WAN_VAE, AUDIO_VAE, TURBO_VAE = "text_encoder", "wan_vae", "audio_
 _SHARES = {"prepare": 0.1, "base": 0.2, "refine": 0.4, "decode": 0.28, "finish": 0.02}
 _DRAFT_SHARES = {"prepare": 0.2, "base": 0.5, "decode": 0.28, "finish": 0.02}
 SILENCE = 1e-4
-_PROMPT, _WEIGHTS = (
-    "prompt",
-    "weights",
-)  # notes of a take: how its prompt was written, how its network was kept
+# Notes of a take: how its prompt was written, how its network was kept and computed.
+_PROMPT, _WEIGHTS = "prompt", "weights"
+_NOTES_TAG = "engine_notes"
 _log = logging.getLogger("happyhorse.magihuman")
 
 
@@ -97,7 +97,9 @@ class MagiHumanEngine:
         reporter = _reporter(plan, on_progress)
         reporter.say("prepare", 0, 1)
         written = write_out(plan.prompt, lines=plan.lines, rewriter=self.rewriter)
-        latents, note = self._run(plan, lambda parts: self._base(plan, parts, written, reporter))
+        latents, note = self._run(
+            plan, lambda parts: (self._base(plan, parts, written, reporter), parts.note)
+        )
         notes = {name: said for name, said in ((_PROMPT, written.note), (_WEIGHTS, note)) if said}
         return Take(plan.engine, self.release.digest, latents, notes)
 
@@ -105,27 +107,23 @@ class MagiHumanEngine:
         """Stages refine, decode and finish. Raises: as denoise; EngineError for a take of other weights."""
         take.check(engine=self.capabilities.engine, weights_hash=self.release.digest)
         reporter = _reporter(plan, on_progress)
-        _, note = self._run(plan, lambda parts: self._write(plan, parts, take, output, reporter))
+        said = self._run(plan, lambda parts: self._write(plan, parts, take, output, reporter))
         reporter.say("finish", 1, 1)
-        said = dict.fromkeys((*take.notes.values(), note if plan.refine else ""))
-        return plan.output(output, weights_hash=self.release.digest, notes=tuple(filter(None, said)))
+        return plan.output(output, weights_hash=self.release.digest, notes=said)
 
-    def _run(self, plan: Plan, work: Callable[[Parts], Result]) -> tuple[Result, str]:
-        """Do one half of a clip; when memory runs out in it, once more with the parts arranged leaner.
-
-        Returns also what is to be said of how the networks were kept.
-        """
+    def _run(self, plan: Plan, work: Callable[[Parts], Result]) -> Result:
+        """Do one half of a clip; when memory runs out in it, once more with the parts arranged leaner."""
         parts = self.release.arrange(plan)
         try:
             with torch.inference_mode():
-                return work(parts), parts.note
+                return work(parts)
         except OutOfMemory as err:
             failed = err.message
         # Here, not in the handler: as long as the error lives, its frames hold the tensors of the attempt.
         parts = self.release.arrange(plan, failed=failed)
         _log.warning("%s; tried once more in a leaner arrangement", failed)
         with torch.inference_mode():
-            return work(parts), parts.note
+            return work(parts)
 
     def _base(
         self, plan: Plan, parts: Parts, written: Written, reporter: Reporter
@@ -154,7 +152,13 @@ class MagiHumanEngine:
         tensors = {"video": latents.video, "audio": latents.audio, "text": conditions.text}
         return {name: tensor.float().cpu().numpy() for name, tensor in tensors.items()}
 
-    def _write(self, plan: Plan, parts: Parts, take: Take, output: Path, reporter: Reporter) -> None:
+    def _write(
+        self, plan: Plan, parts: Parts, take: Take, output: Path, reporter: Reporter
+    ) -> tuple[str, ...]:
+        """Write the file; return what it and its record say of how both passes were made."""
+        notes = dict.fromkeys((*take.notes.values(), parts.note if plan.refine else ""))
+        said = tuple(filter(None, notes))
+        tags = plan.tags(self.release.digest)
         video = self._refined(plan, parts, take, reporter)
         sound = self._sound(plan, parts, take)
         encode(
@@ -162,9 +166,10 @@ class MagiHumanEngine:
             self._frames(plan, parts, video, reporter),
             size=(plan.width, plan.height),
             audio=sound,
-            metadata=plan.tags(self.release.digest),
+            metadata={**tags, _NOTES_TAG: "; ".join(said)} if said else tags,
             as_is=plan.voice is not None,
         )
+        return said
 
     def _text(self, plan: Plan, parts: Parts, prompt: str) -> Conditions:
         guided = self.release.networks[self.network].sampler.guidance is not None
@@ -242,15 +247,14 @@ class MagiHumanEngine:
     def _frames(
         self, plan: Plan, parts: Parts, video: Tensor, reporter: Reporter
     ) -> Iterator[NDArray[np.uint8]]:
-        """Yield finished pictures, exactly num_frames of them, while later ones are still latents."""
+        """Yield finished pictures, exactly num_frames of them, while the next window is drawn and later ones are still latents."""
         number = 0
         reporter.say("decode", 0, plan.num_frames)
         with parts.use(TURBO_VAE, TurboVae) as vae:
-            for chunk in vae.decode_stream(video, strips=parts.strips):
-                finished = (
-                    pictures.fit(pictures.to_bytes(chunk), size=(plan.width, plan.height)).cpu().numpy()
-                )
-                for frame in finished[: plan.num_frames - number]:
+            drawn = vae.decode_stream(video, strips=parts.strips)
+            size = (plan.width, plan.height)
+            for window in on_host(pictures.fit(pictures.to_bytes(chunk), size=size) for chunk in drawn):
+                for frame in window[: plan.num_frames - number]:
                     yield watermark(frame) if plan.watermark else frame
                     number += 1
                 reporter.say("decode", number, plan.num_frames)

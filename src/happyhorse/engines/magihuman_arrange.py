@@ -27,6 +27,7 @@ from happyhorse.model.parallel import Ranks
 from happyhorse.model.parts import Loader, Parts
 from happyhorse.model.release import NETWORKS
 from happyhorse.model.slices import slice_mlps
+from happyhorse.model.speedups import PLAIN, Speedups
 from happyhorse.model.stream import Slots, load_on_host, stream_blocks
 from happyhorse.model.t5gemma import PromptEncoder
 from happyhorse.model.transformer import Transformer
@@ -35,7 +36,9 @@ from happyhorse.model.wan_vae import WanVae
 
 HOST_SHARE = 0.8
 """Of the host's free memory, what may be locked for weights."""
-FP8_NOTE = "the networks' weights were rounded to eight bits; the same seed gives another clip than in full precision"
+_ANOTHER = "to eight bits; the same seed gives another clip than in bf16"
+FP8_NOTE = f"the networks' weights were rounded {_ANOTHER}"
+FP8_PRODUCTS_NOTE = f"the networks' weights and what they multiply were rounded {_ANOTHER}"
 _log = logging.getLogger("happyhorse.magihuman")
 
 
@@ -53,8 +56,10 @@ class Arranger:
         ranks: Ranks | None = None,
         *,
         fp8: bool = False,
+        speedups: Speedups = PLAIN,
     ) -> None:
-        self.store, self.parts, self.device, self.ranks, self.fp8 = store, parts, device, ranks, fp8
+        self.store, self.parts, self.device, self.ranks = store, parts, device, ranks
+        self.fp8, self.speedups = fp8, speedups
         self.found: MemoryPlan | None = None
         self.arranged = Parts({})
 
@@ -72,12 +77,14 @@ class Arranger:
         found, before = self._choose(plan, free_bytes, total_bytes, failed), self.found
         if before is None or found.arrangement != before.arrangement:
             self.arranged.release()
-            self.arranged = Parts(self._loaders(found.arrangement), kept=self._kept(found.arrangement))
+            loader = self._loader(found.arrangement)
+            self.arranged = Parts(self._loaders(loader), kept=self._kept(found.arrangement))
+            self.arranged.note = loader.note
+            _log.info("arranged %s; speed-ups: %s", found.arrangement.name, loader.speedups)
         elif found.arrangement.kept:
             self._make_room(plan, found, free_bytes)
         self.found = found
         self.arranged.planned, self.arranged.strips = found.figures(free_bytes), found.strips
-        self.arranged.note = FP8_NOTE if found.arrangement.fp8 else ""
         _log.info("%s", self.arranged.planned)
         return self.arranged
 
@@ -109,8 +116,18 @@ class Arranger:
         if found.peak_bytes + len(others) * each_bytes > free_bytes:
             self.arranged.drop(others)
 
-    def _loaders(self, chosen: Arrangement) -> dict[str, Loader]:
-        root, device = self.store.root, self.device
+    def _loader(self, chosen: Arrangement) -> NetworkLoader:
+        return NetworkLoader(
+            self.store.root,
+            self.device,
+            chosen,
+            sharers=self.ranks.count if self.ranks else 1,
+            multiply_fp8=self.fp8,
+            speedups=self.speedups,
+        )
+
+    def _loaders(self, loader: NetworkLoader) -> dict[str, Loader]:
+        root, device, chosen = self.store.root, self.device, loader.arrangement
         folders = {name: self.store.folder(part) for name, part in self.parts.items()}
         encoder_device = torch.device("cpu") if chosen.encoder_on_cpu else device
         found: dict[str, Callable[[], nn.Module]] = {
@@ -119,8 +136,6 @@ class Arranger:
             AUDIO_VAE: lambda: Oobleck.load(_only(folders[AUDIO_VAE])).to(device),
             TURBO_VAE: lambda: TurboVae.load(root / TURBO_VAE_FILE, dtype=torch.bfloat16).to(device),
         }
-        sharers = self.ranks.count if self.ranks else 1
-        loader = NetworkLoader(root, device, chosen, sharers=sharers, multiply_fp8=self.fp8)
         for name in self.parts.keys() & NETWORKS.keys():
             found[name] = partial(self._network, name, loader)
         return found
@@ -147,10 +162,21 @@ class NetworkLoader:
         *,
         sharers: int = 1,
         multiply_fp8: bool = False,
+        speedups: Speedups = PLAIN,
     ) -> None:
         self.root, self.device, self.arrangement, self.sharers = root, device, arrangement, sharers
-        self.multiply_fp8 = multiply_fp8 and can_multiply(device)
+        self.speedups = speedups.only(recordable=arrangement.kept and sharers == 1 and device.type == "cuda")
+        self.multiply_fp8 = (
+            multiply_fp8 and arrangement.fp8 and not arrangement.streamed and can_multiply(device)
+        )
         self.slots: Slots | None = None
+
+    @property
+    def note(self) -> str:
+        """What a clip is to say of its networks' arithmetic: nothing where it is the published one."""
+        if not self.arrangement.fp8:
+            return ""
+        return FP8_PRODUCTS_NOTE if self.multiply_fp8 else FP8_NOTE
 
     def __call__(self, name: str) -> Transformer:
         """Raises: WeightsMissing."""
@@ -162,6 +188,7 @@ class NetworkLoader:
             slice_mlps(model, MLP_ROWS)
             if self.multiply_fp8:
                 multiply_in_fp8(model)
+            self.speedups.apply(model)
             return model
         # What is yet to be rounded to FP8 goes to the GPU for it, matrix by matrix.
         model, tensors = open_network(
@@ -172,6 +199,7 @@ class NetworkLoader:
             model, tensors, device=self.device, pinned=self._fits_host(network_bytes(config, fp8=fp8))
         )
         slice_mlps(model, MLP_ROWS)
+        self.speedups.apply(model)
         stream_blocks(model, self.slots)
         return model
 

@@ -21,11 +21,17 @@ from happyhorse.model.convert import TURBO_VAE_FILE
 from happyhorse.model.follow import follow, join
 from happyhorse.model.parallel import Ranks
 from happyhorse.model.release import NETWORKS
+from happyhorse.model.speedups import PLAIN, Speedups
 from happyhorse.model.transformer import Transformer
 
 
 def open_engine(
-    name: str, weights_dir: Path, *, rewriter: Rewriter | None = None, fp8: bool = False
+    name: str,
+    weights_dir: Path,
+    *,
+    rewriter: Rewriter | None = None,
+    fp8: bool = False,
+    speedups: Speedups = PLAIN,
 ) -> MagiHumanEngine:
     """Return an engine on this machine's GPU; with `fp8` its networks compute in eight bits.
 
@@ -44,13 +50,13 @@ def open_engine(
         raise WeightsMissing(
             f"{store.root / TURBO_VAE_FILE} is not made yet: happyhorse weights convert magihuman turbo_vae"
         )
-    arranger = Arranger(store, parts, _gpu(name), ranks, fp8=fp8)
+    arranger = Arranger(store, parts, _gpu(name), ranks, fp8=fp8, speedups=speedups)
     return MagiHumanEngine(
         capabilities, Release(NETWORKS, arranger, _digest(store, parts), arranger.device), rewriter=rewriter
     )
 
 
-def follow_engine(weights_dir: Path, ranks: Ranks, *, fp8: bool = False) -> None:
+def follow_engine(weights_dir: Path, ranks: Ranks, *, fp8: bool = False, speedups: Speedups = PLAIN) -> None:
     """Run the networks that rank 0 runs, on this process's GPU, until it is over.
 
     Raises: as `open_engine`, at the first call: a command that runs no network needs no GPU either.
@@ -62,7 +68,14 @@ def follow_engine(weights_dir: Path, ranks: Ranks, *, fp8: bool = False) -> None
         nonlocal loader
         if loader is None or loader.arrangement.name != name:
             device = _gpu("magihuman")
-            loader = NetworkLoader(root, device, arrangement(name), sharers=ranks.count, multiply_fp8=fp8)
+            loader = NetworkLoader(
+                root,
+                device,
+                arrangement(name),
+                sharers=ranks.count,
+                multiply_fp8=fp8,
+                speedups=speedups,
+            )
         return loader(network)
 
     follow(load, ranks, kept={each.name for each in ARRANGEMENTS if each.kept or each.streamed})

@@ -1,4 +1,4 @@
-"""How long each stage of the 15 B engine takes at best: its arithmetic over what the GPU can do. Torch-free.
+"""How long each stage of the 15 B engine takes at best: its arithmetic, or the weights it reads, over what a GPU can do. Torch-free.
 
 Two operations a multiply-add. Linear layers: every row passes one modality's weights. Attention: 4 L^2 D a full layer; in
 a windowed layer a picture row meets only the near frames and all other rows. Source: specs/model.md 1.2, 1.9, 8.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from happyhorse.engines.base import Capabilities
+from happyhorse.engines.footprint import TURBO_VAE_BYTES, network_bytes
 from happyhorse.engines.passes import Tokens
 from happyhorse.engines.plan import Plan
 from happyhorse.model.config import FULL_ATTENTION, PRESETS, ModelConfig
@@ -19,17 +20,39 @@ DECODE_FLOP_PER_PIXEL = 4.56e6
 
 
 @dataclass(frozen=True)
+class Gpu:
+    """What one GPU does each second. `flop_per_s` is what long bf16 products reach, and FP8 ones are taken to reach twice that."""
+
+    name: str
+    flop_per_s: float
+    bytes_per_s: float
+
+
+# 790 TFLOP/s were measured on an H200, 80 % of its data sheet's; an H100 has the same arithmetic and slower memory.
+GPUS = (Gpu("H100", 790e12, 3.35e12), Gpu("H200", 790e12, 4.8e12))
+
+
+@dataclass(frozen=True)
 class StageWork:
-    """One stage of a clip: how many passes of the network, and the arithmetic of all of them."""
+    """One stage of a clip: how many passes of the network, the arithmetic of all of them, and the weights that one pass reads.
+
+    `linear_flop` is the part of the arithmetic that may be done in FP8.
+    """
 
     stage: str
     tokens: int
     passes: int
     flop: float
+    linear_flop: float
+    weights_bytes: int
 
-    def seconds(self, flop_per_s: float) -> float:
-        """Least time on a GPU that does `flop_per_s`."""
-        return self.flop / flop_per_s
+    def seconds(self, gpu: Gpu, *, fp8: bool = False) -> float:
+        """Least time on a GPU, with linear layers in bf16 or in FP8."""
+        computing = (self.flop - self.linear_flop * (0.5 if fp8 else 0)) / gpu.flop_per_s
+        reading = (
+            self.passes * self.weights_bytes * (0.5 if fp8 and self.linear_flop else 1) / gpu.bytes_per_s
+        )
+        return max(computing, reading)
 
 
 def work_of(
@@ -39,8 +62,7 @@ def work_of(
     assert plan.latent is not None
     guided = 2 if capabilities.negative_prompt is not None else 1
     passes = plan.num_steps * guided
-    one = forward_flop(config, plan.tokens, plan.latent, full_layers=config.num_layers)
-    stages = [StageWork("base", plan.tokens.total, passes, passes * one)]
+    stages = [_network("base", config, plan.tokens, plan.latent, passes, full_layers=config.num_layers)]
     width, height = plan.base_width, plan.base_height
     if plan.refine is not None:
         second = plan.refine
@@ -48,11 +70,22 @@ def work_of(
         full = (
             sum(layer in FULL_ATTENTION for layer in layers) if second.network == "1080p_sr" else len(layers)
         )
-        one = forward_flop(config, second.tokens, second.latent, full_layers=full)
-        stages.append(StageWork("refine", second.tokens.total, second.num_steps, second.num_steps * one))
+        stages.append(
+            _network("refine", config, second.tokens, second.latent, second.num_steps, full_layers=full)
+        )
         width, height = second.width, second.height
     decode = DECODE_FLOP_PER_PIXEL * width * height * plan.num_frames
-    return (*stages, StageWork("decode", 0, 1, decode))
+    return (*stages, StageWork("decode", 0, 1, decode, 0, TURBO_VAE_BYTES))
+
+
+def _network(
+    stage: str, config: ModelConfig, tokens: Tokens, grid: LatentShape, passes: int, *, full_layers: int
+) -> StageWork:
+    linear = 2 * tokens.total * weights_per_row(config)
+    one = forward_flop(config, tokens, grid, full_layers=full_layers)
+    return StageWork(
+        stage, tokens.total, passes, passes * one, passes * linear, network_bytes(config, fp8=False)
+    )
 
 
 def forward_flop(config: ModelConfig, tokens: Tokens, grid: LatentShape, *, full_layers: int) -> float:

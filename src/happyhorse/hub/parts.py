@@ -129,7 +129,7 @@ def find_parts(engine: str, names: Sequence[str] = ()) -> tuple[Part, ...]:
     """Return the named parts of an engine, or all that are not optional. Raises: InvalidRequest for a name that is none."""
     if engine not in ENGINES:
         raise InvalidRequest(
-            f"engine must be one of {', '.join(ENGINES)}, whose weights are published; got '{engine}'",
+            f"weights are published for engine {' or '.join(ENGINES)} alone; got '{engine}'",
             field="engine",
         )
     known = {part.name: part for part in PARTS}

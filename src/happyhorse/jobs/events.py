@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Mapping, Sequence
 
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from happyhorse.db import Database, events
+from happyhorse.errors import NotFound
 from happyhorse.jobs.job import Event, Job
 
 PREVIEW = "preview"
@@ -49,3 +51,15 @@ class EventLog:
         with self.database.read() as connection:
             rows = connection.execute(query.order_by(events.c.number).limit(limit)).all()
         return [Event(row.job_id, row.number, row.at, row.type, row.data) for row in rows]
+
+    def preview(self, job_id: str, number: str) -> bytes:
+        """The picture of one event, a JPEG. Raises: NotFound when it has none, also any more."""
+        found = None
+        if number.isascii() and number.isdigit() and len(number) < 10:
+            query = sa.select(events.c.data[PREVIEW].as_string())
+            query = query.where(events.c.job_id == job_id, events.c.number == int(number))
+            with self.database.read() as connection:
+                found = connection.execute(query).scalar()
+        if found is None:
+            raise NotFound(f"generation '{job_id[:64]}' has no preview {number[:20]}")
+        return base64.b64decode(found.partition(",")[2])

@@ -97,13 +97,17 @@ class UploadStore:
             return self.get(file_id, owner=owner)  # another request was faster
 
     def _add(self, digest: str, *, name: str, owner: str, field: str, file_id: str | None = None) -> Upload:
-        facts = asdict(probe(self.blobs.path(digest), field=field))
+        shown = _shown_name(name)
+        try:
+            facts = asdict(probe(self.blobs.path(digest), field=field))
+        except MediaError as err:  # whoever sent it knows it by its name
+            raise MediaError(err.message.replace(digest, shown), field=field) from err
         del facts["path"]  # it follows from the digest, and the folder may move
         now = time.time()
         row = {
             "id": file_id or f"file-{new_id()}",
             "owner": owner,
-            "name": _shown_name(name),
+            "name": shown,
             "sha256": digest,
             "info": facts,
             "created_at": now,

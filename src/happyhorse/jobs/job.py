@@ -84,6 +84,8 @@ class Job:
     expires_at: float | None
     cancel_at: float | None
     """When it is canceled if it is not over."""
+    preview_event: int | None
+    """The number of the event with the latest picture; None when it is over."""
 
     @property
     def is_terminal(self) -> bool:

@@ -1,8 +1,9 @@
-"""The durable workflow of one job: prepare -> base -> render -> finish. Each step's result is kept by DBOS and is small JSON.
+"""The durable workflow of one job: prepare -> base -> render -> sign -> finish. Each step's result is kept by DBOS and is small JSON.
 
 A step returns digests and facts, never tensors, and it never raises for a job that cannot be done: it returns the error, so
 that a replay sees the same. A kill resumes at the step that was not finished: between base and render lies the take, the
-clip's latents, as a content of the store that the sweep removes when nobody has asked for it for a while.
+clip's latents, and between render and sign the file as the engine made it, each as a content of the store that the sweep
+removes when nobody has asked for it for a while.
 """
 
 from __future__ import annotations
@@ -43,9 +44,10 @@ _log = logging.getLogger("happyhorse.pipeline")
 
 
 class Made(TypedDict, total=False):
-    """What a step leaves behind: at most one of the four."""
+    """What a step leaves behind: at most one of the five."""
 
     take: str
+    clip: dict[str, object]
     output: dict[str, object]
     error: dict[str, object]
     canceled: bool
@@ -105,7 +107,11 @@ class Pipeline:
             return Status.FAILED
         made = step("prepare", lambda: self._prepare(job)) or step("base", lambda: self._base(job))
         if "take" in made:
-            made = step("render", lambda: self._render(job, made["take"]))
+            take = made["take"]
+            made = step("render", lambda: self._render(job, take))
+            if "clip" in made:
+                clip = made["clip"]
+                made = step("sign", lambda: self._signed(job, take, clip))
         return str(step("finish", lambda: {"status": self._finish(job, made)})["status"])
 
     def _prepare(self, job: Job) -> Made:
@@ -120,11 +126,18 @@ class Pipeline:
         return _guarded(job, lambda: Made(take=self.blobs.put_bytes(self._denoise(job).to_bytes())))
 
     def _render(self, job: Job, take: str) -> Made:
+        return self._in_folder(job, lambda path: Made(clip=self._stored(self._clip(job, take, path))))
+
+    def _signed(self, job: Job, take: str, clip: dict[str, object]) -> Made:
+        return self._in_folder(job, lambda path: Made(output=self._output(job, take, clip, path)))
+
+    def _in_folder(self, job: Job, work: Callable[[Path], Made]) -> Made:
+        """A step that writes a clip to a path of its own."""
         folder = self.work / job.id
         shutil.rmtree(folder, ignore_errors=True)  # what an attempt that died left behind
         folder.mkdir(parents=True)
         try:
-            return _guarded(job, lambda: Made(output=self._clip(job, take, folder)))
+            return _guarded(job, lambda: work(folder / "clip.mp4"))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -139,17 +152,34 @@ class Pipeline:
         except NotFound:
             return self._denoise(job)
 
-    def _clip(self, job: Job, take: str, folder: Path) -> dict[str, object]:
+    def _clip(self, job: Job, take: str, path: Path) -> Output:
+        """The file as the engine makes it."""
         decided = replan(job, self.engine.capabilities, self.blobs)
-        path = folder / "clip.mp4"
         show = Reports(self.store, job).show
-        clip = self.engine.render(decided, self._kept(job, take), path, on_progress=show)
+        return self.engine.render(decided, self._kept(job, take), path, on_progress=show)
+
+    def _stored(self, clip: Output) -> dict[str, object]:
+        """What there is to know of a clip whose file goes to the store."""
+        facts = asdict(clip)
+        del facts["path"]
+        return {**facts, "sha256": self.blobs.put(Path(clip.path))}
+
+    def _copied(self, job: Job, take: str, clip: Mapping[str, Any], path: Path) -> Output:
+        """The clip of the step before; made again when it lay so long that the sweep has removed it."""
+        try:
+            shutil.copyfile(self.blobs.path(clip["sha256"]), path)
+        except NotFound:
+            return self._clip(job, take, path)
+        facts = {name: value for name, value in clip.items() if name != "sha256"}
+        return Output(**{**facts, "path": str(path), "notes": tuple(facts["notes"])})
+
+    def _output(self, job: Job, take: str, rendered: Mapping[str, Any], path: Path) -> dict[str, object]:
+        decided = replan(job, self.engine.capabilities, self.blobs)
+        clip = self._copied(job, take, rendered, path)
         if self.sign is not None:
             clip = self.sign(clip, decided)
         thumbnail = self._thumbnail(path)
-        facts = asdict(clip)
-        del facts["path"]
-        return {**facts, **_of_plan(decided), "thumbnail": thumbnail, "sha256": self.blobs.put(path)}
+        return {**self._stored(clip), **_of_plan(decided), "thumbnail": thumbnail}
 
     def _thumbnail(self, path: Path) -> str:
         frame = decode_video(path, max_seconds=0.2)[0]

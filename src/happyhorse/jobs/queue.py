@@ -7,7 +7,9 @@ owners in random order, so that a thousand jobs of one key do not stand before t
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
@@ -24,6 +26,7 @@ JOBS_PER_KEY = 64
 """How many jobs of one owner may run at once, when nothing else is said."""
 MAX_PRIORITY = 100
 """Higher runs first, among the jobs of one owner; 0 is usual."""
+_BATCH = 500
 _OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
@@ -97,6 +100,14 @@ class JobQueue:
         )
         alive = {workflow.workflow_id for workflow in found if workflow.status not in _OVER}
         return [job for job in jobs if job.id not in alive]
+
+    def forget_over(self, *, older_than_s: float) -> None:
+        """Drop workflows that ended long ago, which DBOS keeps for ever. A job that needs one yet gets another (`stranded`)."""
+        before = datetime.fromtimestamp(time.time() - older_than_s, UTC).isoformat()
+        while over := self.client.list_workflows(
+            status=list(_OVER), completed_before=before, limit=_BATCH, load_input=False, load_output=False
+        ):
+            self.client.delete_workflows([workflow.workflow_id for workflow in over])
 
     def close(self) -> None:
         self.client.destroy()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, cast
@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from happyhorse.db import Database, files, jobs, new_id
 from happyhorse.engines.base import Progress
-from happyhorse.errors import Conflict, NotFound
+from happyhorse.errors import Conflict, LimitExceeded, NotFound
 from happyhorse.jobs import events
 from happyhorse.jobs.deliveries import announce, announce_progress, forget_told
 from happyhorse.jobs.job import LIVE_VALUES, TERMINAL, Job, JobError, NewJob, Status, sources
@@ -69,11 +69,11 @@ class JobStore:
                 job = _job(connection.execute(sa.insert(jobs).returning(jobs), vars(new) | own).one())
                 events.add(connection, job, "queued", {})
                 enqueue(connection, job)
-        except IntegrityError:
+        except (IntegrityError, LimitExceeded):
             known = self.known(new.owner, new.idempotency_key, new.request_hash)
             if known is None:
                 raise
-            return known  # this key came before
+            return known  # this key came before, and what it made may be what reached the limit
         return job
 
     def known(self, owner: str, idempotency_key: str | None, request_hash: str) -> Job | None:
@@ -134,7 +134,10 @@ class JobStore:
             "fraction": progress.fraction,
             "eta_s": progress.eta_s,
         }
-        values = {**facts, "num_events": jobs.c.num_events + 1}
+        number = jobs.c.num_events + 1
+        values = {**facts, "num_events": number}
+        if progress.preview is not None:
+            values["preview_event"] = number
         with self.database.write(durable=False) as connection:
             mine = (jobs.c.attempt == attempt, jobs.c.status.in_(("running", "canceling")))
             job = _update(connection, job_id, values, *mine)
@@ -184,7 +187,7 @@ class JobStore:
         status: Status,
         values: Mapping[str, object],
         told: Mapping[str, object],
-        *,
+        *where: sa.ColumnElement[bool],
         attempt: int | None = None,
     ) -> Job | None:
         now = time.time()
@@ -193,8 +196,9 @@ class JobStore:
             "finished_at": now,
             "expires_at": now + self.retention_s if self.retention_s else None,
             "num_events": jobs.c.num_events + 1,
+            "preview_event": None,
         }
-        job = _change(connection, job_id, {**values, **last}, to=status, attempt=attempt)
+        job = _change(connection, job_id, {**values, **last}, *where, to=status, attempt=attempt)
         if job is not None:
             events.add(connection, job, status.value, told)
             events.drop_previews(connection, job.id)
@@ -208,13 +212,13 @@ class JobStore:
 
         Raises: NotFound; Conflict when the job is over, or runs and only a waiting one may be canceled.
         """
+        owned = () if owner is None else (jobs.c.owner == owner,)
         with self.database.write() as connection:
-            job = None
-            if self._is(connection, job_id, owner):
-                job = self._end(connection, job_id, Status.CANCELED, {}, {})
-            elif not only_waiting:
+            # One statement asks and acts, so a worker that takes the job just now comes before it or after it.
+            waits = (jobs.c.status == Status.QUEUED.value, *owned)
+            job = self._end(connection, job_id, Status.CANCELED, {}, {}, *waits)
+            if job is None and not only_waiting:
                 values = {"status": Status.CANCELING.value, "num_events": jobs.c.num_events + 1}
-                owned = () if owner is None else (jobs.c.owner == owner,)
                 job = _change(connection, job_id, values, *owned, to=Status.CANCELING)
                 if job is not None:
                     events.add(connection, job, "canceling", {})
@@ -224,13 +228,6 @@ class JobStore:
         if job.status in (Status.CANCELING, Status.CANCELED) and not only_waiting:
             return job
         raise Conflict(f"job {job_id} is {job.status.value} and can no longer be canceled")
-
-    @staticmethod
-    def _is(connection: sa.Connection, job_id: str, owner: str | None) -> bool:
-        """Whether the job is this owner's and still waits."""
-        query = sa.select(jobs.c.owner, jobs.c.status).where(jobs.c.id == job_id)
-        row = connection.execute(query).first()
-        return row is not None and owner in (None, row.owner) and row.status == Status.QUEUED.value
 
     def cancel_overdue(self) -> None:
         """Cancel what is not over at the time that its caller named."""
@@ -242,6 +239,16 @@ class JobStore:
         for job_id in overdue:
             with suppress(Conflict, NotFound):  # it ended meanwhile
                 self.cancel(job_id, owner=None)
+
+    def finish_abandoned_cancels(self, live_workers: Callable[[], Collection[str]]) -> None:
+        """canceling -> canceled where no worker lives that would see it."""
+        query = sa.select(jobs.c.id, jobs.c.worker).where(jobs.c.status == Status.CANCELING.value)
+        with self.database.read() as connection:
+            canceling = connection.execute(query).all()
+        live = live_workers() if canceling else ()
+        for row in canceling:
+            if row.worker not in live:
+                self.finish_cancel(row.id)
 
     def get(self, job_id: str, *, owner: str | None) -> Job:
         """Raises: NotFound, also for another owner's job."""
@@ -260,7 +267,7 @@ class JobStore:
         """Newest first unless told so. Returns the page and the cursor of the next one, None at the end."""
         limit = max(1, min(limit, MAX_PAGE))
         order = jobs.c.id.asc() if oldest_first else jobs.c.id.desc()
-        query = _matching(sa.select(jobs), wanted).order_by(order).limit(limit + 1)
+        query = self._matching(sa.select(jobs), wanted).order_by(order).limit(limit + 1)
         if after is not None:
             query = query.where(jobs.c.id > after if oldest_first else jobs.c.id < after)
         with self.database.read() as connection:
@@ -270,11 +277,32 @@ class JobStore:
 
     def page(self, wanted: Filter, *, number: int, size: int) -> tuple[Sequence[Job], int]:
         """For dialects that count pages from 1: newest first, and how many match in all."""
-        query = _matching(sa.select(jobs), wanted).order_by(jobs.c.id.desc())
-        count = _matching(sa.select(sa.func.count()).select_from(jobs), wanted)
+        query = self._matching(sa.select(jobs), wanted).order_by(jobs.c.id.desc())
+        count = self._matching(sa.select(sa.func.count()).select_from(jobs), wanted)
         with self.database.read() as connection:
             rows = connection.execute(query.limit(size).offset((number - 1) * size)).all()
             return [_job(row) for row in rows], int(connection.execute(count).scalar_one())
+
+    def _matching(self, query: sa.Select[Any], wanted: Filter) -> sa.Select[Any]:
+        for name in ("owner", "status", "mode", "engine"):
+            value = getattr(wanted, name)
+            if value is not None:
+                query = query.where(jobs.c[name] == value)
+        for key, text in (wanted.metadata or {}).items():
+            query = query.where(self._has_metadata(key, text))
+        if wanted.since is not None:
+            query = query.where(jobs.c.created_at >= wanted.since)
+        if wanted.until is not None:
+            query = query.where(jobs.c.created_at <= wanted.until)
+        return query
+
+    def _has_metadata(self, key: str, text: str) -> sa.ColumnElement[bool]:
+        """The path of a key in SQLite's JSON cannot say every key, such as one with a quote in it; its list of pairs can."""
+        if not self.database.is_sqlite:
+            same: sa.ColumnElement[bool] = jobs.c.metadata[key].as_string() == text
+            return same
+        pair = sa.func.json_each(jobs.c.metadata).table_valued("key", "value")
+        return sa.exists().where(pair.c.key == key, pair.c.value == text)
 
     def delete(self, job_id: str, *, owner: str | None) -> Job:
         """Forget a job that is over; the ledger keeps its line. Raises: NotFound; Conflict while it runs."""
@@ -349,20 +377,6 @@ class JobStore:
             for media in connection.execute(sa.select(jobs.c.media).where(jobs.c.mode != "t2v")).scalars():
                 found.update(info["sha256"] for info in media.values())
         return found & set(digests)
-
-
-def _matching(query: sa.Select[Any], wanted: Filter) -> sa.Select[Any]:
-    for name in ("owner", "status", "mode", "engine"):
-        value = getattr(wanted, name)
-        if value is not None:
-            query = query.where(jobs.c[name] == value)
-    for key, text in (wanted.metadata or {}).items():
-        query = query.where(jobs.c.metadata[key].as_string() == text)
-    if wanted.since is not None:
-        query = query.where(jobs.c.created_at >= wanted.since)
-    if wanted.until is not None:
-        query = query.where(jobs.c.created_at <= wanted.until)
-    return query
 
 
 def _change(

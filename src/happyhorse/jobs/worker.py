@@ -12,11 +12,12 @@ import fcntl
 import logging
 import os
 import secrets
+import shutil
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -80,10 +81,13 @@ class WorkerStore:
         with self.database.write() as connection:
             connection.execute(sa.update(workers).where(workers.c.id == worker).values(state=state))
 
-    def live_engines(self) -> set[str]:
-        """Engines of workers that were heard of lately."""
+    def live(self) -> Sequence[WorkerRow]:
+        """Those that were heard of lately."""
         since = time.time() - 3 * DEAD_S
-        return {row.engine for row in self.list() if row.state == "live" and row.beat_at > since}
+        return [row for row in self.list() if row.state == "live" and row.beat_at > since]
+
+    def live_engines(self) -> set[str]:
+        return {row.engine for row in self.live()}
 
 
 class Watch:
@@ -232,7 +236,15 @@ class Worker:
             pass
         self.uploads.forget_expired()
         self.deliveries.forget_old()
+        self.queue.forget_over(older_than_s=self.grace_s)
+        self._clear_work()
         self.blobs.sweep(self.store.blobs_in_use, older_than_s=self.grace_s)
+
+    def _clear_work(self) -> None:
+        """Remove what a killed attempt left on this machine of a job that has ended, canceled or made elsewhere."""
+        for folder in self.work.iterdir() if self.work.is_dir() else ():
+            if self.store.is_over(folder.name):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def run_until_told(worker: Worker, *, with_parent: bool) -> None:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from happyhorse.model import superres
+from happyhorse.model.graphs import StepGraph, record_on_gpu
 from happyhorse.model.oobleck import Oobleck, resample
 from happyhorse.model.pack import Latents, pack
 from happyhorse.model.sampler import Noise, OnStep, SamplerSettings, Velocity, denoise
@@ -51,7 +52,7 @@ def make_base(
         assert conditions.null_text is not None
         unconditional = _velocity(model, conditions.null_text)
     return denoise(
-        _velocity(model, conditions.text),
+        _velocity(model, conditions.text, recorded=unconditional is None),
         Latents(video, audio),
         settings=settings,
         unconditional=unconditional,
@@ -77,7 +78,7 @@ def refine(
     The sound is only listened to: the clip keeps the base pass's.
     """
     refined = denoise(
-        _velocity(model, conditions.text),
+        _velocity(model, conditions.text, recorded=True),
         superres.prepare(base, grid=grid, noise=noise),
         settings=replace(settings, guidance=None),
         first_frame=conditions.first_frame,
@@ -94,5 +95,7 @@ def sound_of(codec: Oobleck, latents: Float[Tensor, "1 a ca"]) -> Float[Tensor, 
     return resample(waveform, latents.shape[1] * SAMPLES_PER_AUDIO_LATENT)
 
 
-def _velocity(model: Transformer, text: Float[Tensor, "1 n c"]) -> Velocity:
-    return lambda now: model(pack(model.config, video=now.video, audio=now.audio, text=text))
+def _velocity(model: Transformer, text: Float[Tensor, "1 n c"], *, recorded: bool = False) -> Velocity:
+    """Run a network on one text. One of two that take turns is not recorded: each would hold memory of its own."""
+    run = StepGraph(model, record_on_gpu) if recorded and model.recorded else model
+    return lambda now: run(pack(model.config, video=now.video, audio=now.audio, text=text))

@@ -1,6 +1,6 @@
 """The single-stream transformer: one sequence of video, audio and text rows in, a velocity for video and audio out.
 
-Axes: b batch, n packed rows, d model width, h heads, k head width, c token channels, g modality groups (1 or 3).
+Axes: b batch, n packed rows, d model width, h heads, hk key heads, k head width, r rotary angles, c token channels.
 Rows are ordered [video | audio | text]; `sizes` are their counts. There is no timestep input of any kind.
 
 Precision (specs/model.md 1.7): residual, norms, rotation, activations, adapter and heads in float32; linears and
@@ -52,13 +52,15 @@ class Geometry:
 class Transformer(nn.Module):
     """Every size of the model; the ModelConfig says which. Weights start as `init_weights` has them.
 
-    With `ranks`, each of these processes calls it with the same sequence, and each gets the whole velocity.
+    With `ranks`, each of these processes calls it with the same sequence, and each gets the whole velocity. `recorded` lets the
+    passes of a clip be replayed (`graphs.py`).
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
         self.ranks: Ranks | None = None
+        self.recorded = False
         self.adapter = Adapter(config)
         self.block = Block(config)
         self.final_norm_video = RMSNorm(config.hidden)
@@ -191,6 +193,7 @@ class Attention(nn.Module):
         self.head_dim = config.head_dim
         self.parts = [width, kv_width, kv_width, config.num_heads]
         self.window = config.frame_receptive_field if index in config.windowed_layers else None
+        self.attend_windowed: Callable[..., Tensor] = attend_windowed
         self.pre_norm = RMSNorm(config.hidden, groups=groups)
         self.linear_qkv = GroupedLinear(config.hidden, sum(self.parts), groups=groups)
         self.linear_proj = GroupedLinear(width, config.hidden, groups=groups)
@@ -198,7 +201,19 @@ class Attention(nn.Module):
         self.k_norm = RMSNorm(config.head_dim, groups=groups)
 
     def forward(self, rows: Float[Tensor, "b n d"], geometry: Geometry) -> Float[Tensor, "b n d"]:
-        sizes, sin, cos = geometry.sizes, geometry.sin, geometry.cos
+        q, k, v, gate = self.project(rows, geometry.sizes, geometry.sin, geometry.cos)
+        return self.merge(self.mix(q, k, v, geometry), gate, geometry.sizes)
+
+    def project(
+        self,
+        rows: Float[Tensor, "b n d"],
+        sizes: Sizes,
+        sin: Float[Tensor, "#b n r"],
+        cos: Float[Tensor, "#b n r"],
+    ) -> tuple[
+        Float[Tensor, "b h n k"], Float[Tensor, "b hk n k"], Float[Tensor, "b hk n k"], Float[Tensor, "b n h"]
+    ]:
+        """Return queries, keys, values and gates."""
         projected = self.linear_qkv(self.pre_norm(rows, sizes), sizes)
         dtype = projected.dtype
         q, k, v, gate = projected.split(self.parts, dim=-1)
@@ -206,12 +221,27 @@ class Attention(nn.Module):
         q = rotate(self.q_norm(q.float(), sizes), sin, cos).to(dtype)
         k = rotate(self.k_norm(k.float(), sizes), sin, cos).to(dtype)
         q, k, v = (x.transpose(1, 2) for x in (q, k, v))  # (b, h, n, k)
+        return q, k, v, gate
+
+    def mix(
+        self,
+        q: Float[Tensor, "b h n k"],
+        k: Float[Tensor, "b hk n k"],
+        v: Float[Tensor, "b hk n k"],
+        geometry: Geometry,
+    ) -> Float[Tensor, "b h n k"]:
+        """Let rows see each other, of all processes."""
         mix: Mix = attend
         if self.window is not None:
-            mix = partial(attend_windowed, grid=geometry.grid, window=self.window)
-        mixed = mix(q, k, v) if geometry.split is None else geometry.split.mix(q, k, v, mix)
+            mix = partial(self.attend_windowed, grid=geometry.grid, window=self.window)
+        return mix(q, k, v) if geometry.split is None else geometry.split.mix(q, k, v, mix)
+
+    def merge(
+        self, mixed: Float[Tensor, "b h n k"], gate: Float[Tensor, "b n h"], sizes: Sizes
+    ) -> Float[Tensor, "b n d"]:
+        """Bring the heads, each as far as its gate is open, back to the model's width."""
         mixed = mixed.transpose(1, 2)  # (b, n, h, k)
-        gated = (mixed * gate.float().sigmoid()[..., None]).to(dtype)
+        gated = (mixed * gate.float().sigmoid()[..., None]).to(gate.dtype)
         return self.linear_proj(gated.flatten(-2), sizes)
 
 

@@ -2,6 +2,18 @@
 
 const KEY = "happyhorse.key";
 let asking = null;
+let reached = true;
+
+/** Says "change" when the server can no longer be reached, and when it can be again. */
+export const connection = new EventTarget();
+
+export const isReached = () => reached;
+
+function noteReached(now) {
+  if (now === reached) return;
+  reached = now;
+  connection.dispatchEvent(new Event("change"));
+}
 
 export class ApiError extends Error {
   constructor(detail, { status = 0, code = "network", field = null } = {}) {
@@ -22,9 +34,12 @@ async function send(path, options) {
   const key = localStorage.getItem(KEY);
   if (key) headers.set("Authorization", `Bearer ${key}`);
   try {
-    return await fetch(path, { ...options, headers });
+    const response = await fetch(path, { ...options, headers });
+    noteReached(true);
+    return response;
   } catch (error) {
     if (error.name === "AbortError") throw error;
+    noteReached(false);
     throw new ApiError("The server cannot be reached.");
   }
 }
@@ -111,9 +126,12 @@ async function patiently(path, options) {
   }
 }
 
-/** Wait before another try, longer each time. */
+/** Wait before another try, longer each time; not longer than until the server answers someone. */
 function pause(tries) {
-  return new Promise((resolve) => { setTimeout(resolve, Math.min(10_000, 250 * 2 ** tries)); });
+  return new Promise((resolve) => {
+    setTimeout(resolve, Math.min(10_000, 250 * 2 ** tries));
+    connection.addEventListener("change", resolve, { once: true });
+  });
 }
 
 async function* parsed(stream) {

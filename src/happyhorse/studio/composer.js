@@ -1,10 +1,11 @@
 // The form: its controls as fields of a request, and a request as controls.
 
-import { $, h, LANGUAGES } from "/studio/dom.js";
+import { $, capital, h, LANGUAGES } from "/studio/dom.js";
 import { Inputs } from "/studio/inputs.js";
 
 const RATIOS = ["16:9", "4:3", "1:1", "3:4", "9:16", "4:5", "5:4", "9:21", "21:9"];
 const SHAPE_PX = 22;
+const TAKES = { i2v: "a picture as first frame", r2v: "reference pictures", edit: "a video to edit" };
 const FLAGS = ["no_audio", "watermark", "draft"];
 
 export class Composer {
@@ -12,7 +13,7 @@ export class Composer {
   #offered = null;
 
   constructor(onChange) {
-    this.inputs = new Inputs(() => this.#changed(onChange));
+    this.inputs = new Inputs(() => this.#changed(onChange), (name) => this.#insert(name));
     $("ratios").append(choice("ratio", "", "as is"), ...RATIOS.map(ratioChoice));
     $("composer").addEventListener("input", () => this.#changed(onChange));
     $("composer").addEventListener("keydown", (event) => {
@@ -32,6 +33,11 @@ export class Composer {
 
   get engine() {
     return this.#models.find((model) => model.id === $("engine").value);
+  }
+
+  /** Whether an engine that this server runs makes clips in this mode. */
+  can(mode) {
+    return this.#models.some((model) => model.modes.includes(mode));
   }
 
   get mode() {
@@ -69,6 +75,32 @@ export class Composer {
     choose("ratio", request.ratio ?? request.reframe ?? (request.image ? "" : "16:9"));
   }
 
+  /** Put a sentence at the end of the prompt. */
+  add(sentence) {
+    const text = $("prompt").value.trimEnd();
+    $("prompt").value = `${text}${/[\p{L}\p{N}]$/u.test(text) ? "." : ""} ${sentence}`;
+    this.#typed();
+  }
+
+  /** Set the length of the clip, in seconds. */
+  last(seconds) {
+    $("duration").value = seconds;
+    this.#typed();
+  }
+
+  /** Put a word into the prompt where the caret is. */
+  #insert(word) {
+    const box = $("prompt");
+    const [before, after] = [box.value.slice(0, box.selectionStart), box.value.slice(box.selectionEnd)];
+    box.setRangeText(`${/\S$/.test(before) ? " " : ""}${word}${/^[\p{L}\p{N}]/u.test(after) ? " " : ""}`, box.selectionStart, box.selectionEnd, "end");
+    this.#typed();
+  }
+
+  #typed() {
+    $("prompt").dispatchEvent(new Event("input", { bubbles: true }));
+    $("prompt").focus();
+  }
+
   #offerOfEngine() {
     const model = this.engine;
     if (!model || model.id === this.#offered) return;
@@ -76,9 +108,11 @@ export class Composer {
     const before = chosen("resolution") ?? (model.resolutions.includes("720P") ? "720P" : model.resolutions[0]);
     $("resolutions").replaceChildren(...model.resolutions.map((name) => choice("resolution", name, name)));
     choose("resolution", before);
+    const takes = Object.keys(TAKES).filter((mode) => model.modes.includes(mode)).map((mode) => TAKES[mode]);
+    $("takes").textContent = takes.length ? `${capital(takes.join(", "))}. Drop or paste works too.` : `${model.id} makes clips from words alone.`;
     const language = $("language").value;
     const languages = model.languages.map((code) => h("option", { value: code }, LANGUAGES[code] ?? code));
-    $("language").replaceChildren(h("option", { value: "" }, "By the text"), ...languages);
+    $("language").replaceChildren(h("option", { value: "" }, "As written"), ...languages);
     $("language").value = model.languages.includes(language) ? language : "";
   }
 
@@ -95,8 +129,9 @@ export class Composer {
     $("duration-field").hidden = mode === "edit";
     $("ratio-field").hidden = mode === "edit";
     $("audio-field").hidden = mode !== "edit";
-    $("ratio-legend").textContent = mode === "i2v" ? "Crop the picture to" : "Shape";
+    $("ratio-legend").textContent = mode === "i2v" ? "Crop the picture to" : "Aspect ratio";
     $("duration-shown").textContent = `${$("duration").value} s`;
+    $("duration").ariaValueText = `${$("duration").value} seconds`;
     this.#offerUncropped(mode === "i2v");
     onChange();
   }

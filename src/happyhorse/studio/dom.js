@@ -15,6 +15,22 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
+/** The sign of the house as a gauge: its line is drawn as far as the property --percent says. */
+export function horseshoe() {
+  const gauge = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  gauge.setAttribute("viewBox", "0 0 32 32");
+  gauge.setAttribute("class", "horseshoe");
+  gauge.setAttribute("aria-hidden", "true");
+  for (const part of ["track", "done"]) {
+    const line = document.createElementNS(gauge.namespaceURI, "path");
+    line.setAttribute("d", "M10 28C3 18 4 4 16 4s13 14 6 24");
+    line.setAttribute("class", part);
+    line.setAttribute("pathLength", "100");
+    gauge.append(line);
+  }
+  return gauge;
+}
+
 /** Calls `run` once things have been quiet for `ms`; the newest arguments count. */
 export function debounced(run, ms) {
   let timer;
@@ -23,6 +39,13 @@ export function debounced(run, ms) {
     timer = setTimeout(() => run(...given), ms);
   };
 }
+
+/** Have a screen reader say this once what it says now is over; what was said last is not said again. */
+export function announce(text) {
+  if ($("spoken").textContent !== text) $("spoken").textContent = text;
+}
+
+export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 export const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 

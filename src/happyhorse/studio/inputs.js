@@ -1,7 +1,7 @@
 // The files of a request: taken by button, drop or paste, uploaded at once, each with what it is for.
 
 import { get, request, upload } from "/studio/api.js";
-import { $, h } from "/studio/dom.js";
+import { $, announce, h } from "/studio/dom.js";
 
 const ROLES = { image: ["image", "references"], video: ["video"], audio: ["voice"] };
 const ROLE_NAMES = { image: "First frame", references: "Reference", video: "Video to edit", voice: "Voice to follow" };
@@ -9,9 +9,12 @@ const ROLE_NAMES = { image: "First frame", references: "Reference", video: "Vide
 export class Inputs {
   #entries = [];
   #onChange;
+  #onName;
 
-  constructor(onChange) {
+  /** `onName` takes the name by which the prompt can speak of a reference. */
+  constructor(onChange, onName) {
     this.#onChange = onChange;
+    this.#onName = onName;
     $("choose").addEventListener("click", () => $("files").click());
     $("files").addEventListener("change", (event) => {
       this.add([...event.target.files]);
@@ -53,6 +56,10 @@ export class Inputs {
   /** Resolves when every file is uploaded or refused. */
   async settled() {
     await Promise.all(this.#entries.map((entry) => entry.uploading));
+  }
+
+  get hasRefused() {
+    return this.#entries.some((entry) => entry.problem);
   }
 
   has(role) {
@@ -100,14 +107,19 @@ export class Inputs {
         const other = ROLES[stored.kind].includes(entry.role) ? entry.role : this.#roleFor(stored.kind);
         Object.assign(entry, { id: stored.id, kind: stored.kind, role: other });
       })
-      .catch((error) => { entry.problem = error.message; })
+      .catch((error) => this.#refuse(entry, error))
       .finally(() => this.#changed());
+  }
+
+  #refuse(entry, error) {
+    entry.problem = error.message.replace(/^file: (?:[0-9a-f]{64} )?/, "");
+    announce(`${entry.name} was not taken: ${entry.problem}`);
   }
 
   /** One picture alone is the first frame; several, or one beside a video, are references. */
   #roleFor(kind) {
     if (kind !== "image") return ROLES[kind][0];
-    const pictures = this.#entries.filter((entry) => entry.kind === "image");
+    const pictures = this.#entries.filter((entry) => entry.kind === "image" && !entry.problem);
     if (!pictures.length && !this.has("video")) return "image";
     for (const picture of pictures) picture.role = "references";
     return "references";
@@ -131,9 +143,11 @@ export class Inputs {
 
   #changed() {
     let references = 0;
-    const rows = this.#entries.map((entry) => this.#row(entry, entry.role === "references" ? (references += 1) : 0));
+    const rows = this.#entries.map((entry) => {
+      const isNamed = entry.role === "references" && !entry.problem;
+      return this.#row(entry, isNamed ? (references += 1) : 0);
+    });
     $("inputs").replaceChildren(...rows);
-    $("inputs-state").textContent = "";
     this.#onChange();
   }
 
@@ -144,18 +158,28 @@ export class Inputs {
       this.#changed();
       $("choose").focus();
     });
-    const name = h("span", { class: "name" }, entry.problem ?? (entry.id ? entry.name : `${entry.name}, uploading…`));
-    return h("li", { class: entry.problem ? "failed" : "" }, this.#picture(entry), h("div", {}, name, this.#role(entry, number)), remove);
+    const name = h("span", { class: "name", title: entry.name }, entry.id || entry.problem ? entry.name : `${entry.name}, uploading…`);
+    const rest = entry.problem ? [h("span", { class: "problem" }, entry.problem)] : [this.#role(entry, number), this.#mention(number)];
+    return h("li", { class: entry.problem ? "failed" : "" }, this.#picture(entry), h("div", {}, name, ...rest), remove);
+  }
+
+  #mention(number) {
+    if (!number) return null;
+    const name = `character${number}`;
+    const button = h("button", { type: "button", class: "small", title: "Put this name into the prompt" }, `+ ${name}`);
+    button.addEventListener("click", () => this.#onName(name));
+    return button;
   }
 
   #picture(entry) {
+    if (entry.problem) return h("span", { class: "sound", ariaHidden: "true" }, "!");
     if (entry.kind === "image" && entry.url) return h("img", { src: entry.url, alt: "" });
     if (entry.kind === "video" && entry.url) return h("video", { src: entry.url, muted: true, playsInline: true, ariaHidden: "true" });
     return h("span", { class: "sound", ariaHidden: "true" }, entry.kind === "audio" ? "♪" : "…");
   }
 
   #role(entry, number) {
-    const shown = (role) => (role === "references" && number ? `${ROLE_NAMES[role]} ${number} (character${number})` : ROLE_NAMES[role]);
+    const shown = (role) => (role === "references" && number ? `${ROLE_NAMES[role]} ${number}` : ROLE_NAMES[role]);
     if (ROLES[entry.kind].length === 1) return h("span", { class: "quiet" }, shown(entry.role));
     const options = ROLES[entry.kind].map((role) => h("option", { value: role, selected: role === entry.role }, shown(role)));
     const select = h("select", { ariaLabel: `What ${entry.name} is for` }, options);

@@ -1,9 +1,11 @@
 // The clip in view: waiting, being made, finished or failed, and what can be done with it.
 
 import { ApiError, events, here, isOver, post, remove, request, standing } from "/studio/api.js";
-import { $, dollars, h, span } from "/studio/dom.js";
+import { $, announce, capital, h, horseshoe, span } from "/studio/dom.js";
+import { price } from "/studio/plan.js";
 
 const STAGES = { prepare: "Reading the request", base: "Denoising", refine: "Refining", decode: "Drawing frames", finish: "Writing the file" };
+const ASKED_MS = 5000;
 const EXAMPLES = [
   'A woman with ginger hair and a green jacket speaks to camera in a café. She says: "Welcome back, nice to meet you."',
   'A man with a beard and a blue jacket speaks to camera on a street at night, slow push-in. He says: "It will be fine."',
@@ -15,7 +17,8 @@ export class Stage {
   #calls;
   #generation = null;
 
-  /** `calls`: onChange(generation) when it changed, onGone(id), onExample(prompt), useFrame(blob), edit(blob), again(request). */
+  /** `calls`: onChange(generation) when it changed, onProgress(generation), onGone(id), onExample(prompt), can(mode),
+   *  useFrame(blob), edit(blob), again(request). */
   constructor(calls) {
     this.#calls = calls;
     this.#empty();
@@ -33,24 +36,27 @@ export class Stage {
       Object.assign(generation, { status: event.status, progress: { ...generation.progress, ...event } });
       if (isOver(event.status)) break;
       this.#progress(generation);
+      this.#calls.onProgress(generation);
     }
     if (signal.aborted) return;
     const last = await standing(generation.id, signal);
     if (!last || signal.aborted) return;
     this.#draw(last);
+    announce({ succeeded: "The clip is ready.", failed: "The clip failed.", canceled: "The clip was canceled." }[last.status]);
     this.#calls.onChange(last);
   }
 
   #empty() {
     this.#generation = null;
     const examples = EXAMPLES.map((text) => {
-      const button = h("button", { type: "button" }, text);
+      const [scene, line] = text.split(/(?=".+"$)/);
+      const button = h("button", { type: "button" }, scene, h("q", {}, line.replaceAll('"', "")));
       button.addEventListener("click", () => this.#calls.onExample(text));
       return button;
     });
     $("stage").replaceChildren(
       h("h2", {}, "Type a scene, get a clip"),
-      h("p", { class: "quiet" }, "Picture and sound are made together. Put what is to be said in quotation marks. Or start from one of these:"),
+      h("p", { class: "quiet" }, "Picture and sound are made together. Put what is to be said in quotation marks, or try one of these:"),
       h("div", { class: "examples" }, examples),
     );
   }
@@ -69,9 +75,12 @@ export class Stage {
     const waiting = generation.status === "queued";
     if (waiting) bar.removeAttribute("value");
     else bar.value = percent;
-    const name = generation.status === "canceling" ? "Stopping" : waiting ? "Waiting for its turn" : STAGES[stage] ?? "Starting";
-    const steps_ = stage === "base" && steps > 1 ? ` ${step}/${steps}` : "";
-    $("stage-state").textContent = `${name}${steps_}${eta ? `, ${span(eta)} left` : ""}`;
+    document.querySelector("#stage .horseshoe").style.setProperty("--percent", waiting ? 0 : percent);
+    const stopping = generation.status === "canceling";
+    const name = stopping ? "Stopping" : waiting ? "Waiting for its turn" : STAGES[stage] ?? "Starting";
+    const steps_ = !stopping && stage === "base" && steps > 1 ? ` ${step}/${steps}` : "";
+    $("stage-state").textContent = `${name}${steps_}${eta && !stopping ? `, ${span(eta)} left` : ""}`;
+    announce(name);
     if (preview) showPreview(preview);
   }
 
@@ -81,32 +90,50 @@ export class Stage {
       button.addEventListener("click", () => this.#try(button, run));
       return button;
     };
-    const again = act("Start from this", () => this.#calls.again(generation.request));
-    const forget = act("Delete", () => this.#delete(generation), { class: "danger" });
+    const again = act("Reuse prompt", () => this.#calls.again(generation.request), { title: "Prompt, settings and files into the form" });
+    const forget = this.#asked(act("Delete", () => this.#delete(generation), { class: "danger" }), "Delete for good?");
     const all = {
       succeeded: () => [
-        act("Use this frame", () => this.#useFrame(generation)),
-        act("Edit this clip", () => this.#edit(generation)),
-        again,
         h("a", { href: here(generation.output.url), download: `${generation.id}.mp4` }, "Download"),
+        this.#calls.can("i2v") && act("Use this frame", () => this.#useFrame(generation), { title: "The frame in view becomes the first one of the next clip" }),
+        this.#calls.can("edit") && act("Edit this clip", () => this.#edit(generation), { title: "Change this clip by an instruction" }),
+        again,
         forget,
       ],
       failed: () => [act("Try again", () => this.#retry(generation), { class: "primary" }), again, forget],
       canceled: () => [act("Try again", () => this.#retry(generation)), again, forget],
     }[generation.status] ?? (() => [act("Cancel", () => this.#cancel(generation))]);
-    return h("div", {}, h("div", { class: "actions" }, all()), h("p", { id: "stage-problem", class: "problem", role: "alert" }));
+    return h("div", {}, h("div", { class: "actions" }, all().filter(Boolean)), h("p", { id: "stage-problem", class: "problem", role: "alert" }));
+  }
+
+  /** A button that does its work at the second press; what cannot be undone is not done by a slip. */
+  #asked(button, question) {
+    const text = button.textContent;
+    const calm = () => { button.textContent = text; };
+    button.addEventListener("click", (event) => {
+      if (button.textContent === question) return;
+      event.stopImmediatePropagation();
+      button.textContent = question;
+      setTimeout(calm, ASKED_MS);
+      announce(question);
+    }, { capture: true });
+    button.addEventListener("blur", calm);
+    return button;
   }
 
   async #try(button, run) {
+    const held = document.activeElement === button;
     button.disabled = true;
     $("stage-problem").textContent = "";
     try {
       await run();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if ($("stage-problem")) $("stage-problem").textContent = error.message;
+      const text = error.status === 404 ? "This clip is no longer there." : error.message;
+      if ($("stage-problem")) $("stage-problem").textContent = text;
     } finally {
       button.disabled = false;
+      if (held && document.activeElement === document.body) (button.isConnected ? button : $("stage")).focus({ preventScroll: true });
     }
   }
 
@@ -131,7 +158,9 @@ export class Stage {
   }
 
   async #delete({ id }) {
-    await remove(`/v1/generations/${id}`);
+    await remove(`/v1/generations/${id}`).catch((error) => {
+      if (error.status !== 404) throw error; // someone was faster
+    });
     this.#watching.abort();
     this.#empty();
     this.#calls.onGone(id);
@@ -153,7 +182,7 @@ function screen(generation, ...content) {
 
 function running(generation) {
   return [
-    screen(generation, h("div", { class: "wait" }, h("span", { id: "stage-state", role: "status" }, "Starting"))),
+    screen(generation, h("div", { class: "wait" }, horseshoe(), h("span", { id: "stage-state" }, "Starting"))),
     h("progress", { id: "stage-progress", max: 100, ariaLabel: "Progress" }),
     said(generation),
   ];
@@ -174,16 +203,17 @@ function finished(generation) {
   });
   const facts = [
     `${output.width} × ${output.height}`, `${output.duration_s} s`, `seed ${output.seed}`,
-    `engine ${output.engine}`, `${(output.size_bytes / 1e6).toFixed(1)} MB`, dollars(generation.cost_usd),
+    `engine ${output.engine}`, `${(output.size_bytes / 1e6).toFixed(1)} MB`, price(generation.cost_usd, output.engine),
   ];
-  const notes = output.notes.map((note) => h("li", {}, note.charAt(0).toUpperCase() + note.slice(1)));
+  const notes = output.notes.map((note) => h("li", {}, capital(note)));
   return [screen(generation, player), said(generation), h("ul", { class: "facts-list", ariaLabel: "Facts" }, facts.map((fact) => h("li", {}, fact))),
     h("ul", { class: "notes", ariaLabel: "Notes" }, notes)];
 }
 
 function over(generation) {
-  const text = generation.status === "failed" ? `It failed: ${generation.error.message}` : "It was canceled and costs nothing.";
-  return [screen(generation, h("div", { class: "wait" }, text)), said(generation)];
+  const failed = generation.status === "failed";
+  const text = failed ? `It failed: ${generation.error.message}` : "It was canceled and costs nothing.";
+  return [h("p", { class: `ended ${generation.status}` }, text), said(generation)];
 }
 
 const said = (generation) => h("p", { class: "said" }, generation.request.prompt || "No prompt: the picture alone decides.");

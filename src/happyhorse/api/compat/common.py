@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, cast
-from urllib.parse import parse_qs, urlsplit
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
 from happyhorse.api.auth import Identity
 from happyhorse.api.compat.reading import ABSENT, Translation
 from happyhorse.api.context import Context
 from happyhorse.api.links import Links
+from happyhorse.api.own_links import from_own_store
 from happyhorse.api.problems import retry_headers
-from happyhorse.errors import HappyHorseError, InvalidRequest, NotFound
+from happyhorse.errors import HappyHorseError, InvalidRequest
 from happyhorse.jobs.job import Job
 from happyhorse.jobs.webhooks import TERMINAL_EVENTS, EventName, Message, Target
 
@@ -39,12 +39,7 @@ async def queue(
     """Submit, with our own links taken from our own store and errors under the caller's names."""
 
     def submit() -> Job:
-        fields = {
-            name: _from_store(value, request, here, who)
-            if name in ("image", "references", "video")
-            else value
-            for name, value in translation.fields.items()
-        }
+        fields = from_own_store(translation.fields, request, here, who)
         try:
             return here.service.submitter.submit(
                 fields,
@@ -82,41 +77,6 @@ def named(err: HappyHorseError, names: Mapping[str, str]) -> HappyHorseError:
     renamed = re.sub(rf"^{re.escape(field)}\b", lambda _: name, err.message)
     message = renamed if renamed.startswith(name) else f"{name}: {err.message}"
     return type(err)(message, field=name)
-
-
-def _from_store(value: object, request: Request, here: Context, who: Identity) -> object:
-    """A link of ours becomes what it leads to: nothing is fetched from ourselves, and the guard need not allow it."""
-    if isinstance(value, list):
-        return [_from_store(entry, request, here, who) for entry in value]
-    if isinstance(value, dict) and "job_id" in value:
-        return _upload_of(*_stored("generations", value["job_id"], here, owner=who.sees), here, who)
-    if not isinstance(value, str) or not value.startswith(f"{here.links.base(request)}/"):
-        return value
-    link = urlsplit(value)
-    found = re.fullmatch(r"/v1/(generations|files)/([\w-]{1,64})/content", link.path)
-    if found is None:
-        return value
-    if found[1] == "files":
-        with suppress(NotFound):  # it may be another's, whose link was handed on
-            return {"file_id": here.service.uploads.get(found[2], owner=who.caller.owner).id}
-    query = {name: values[0] for name, values in parse_qs(link.query).items()}
-    is_signed = here.links.verify(link.path, query.get("expires"), query.get("signature"))
-    return _upload_of(*_stored(found[1], found[2], here, owner=None if is_signed else who.sees), here, who)
-
-
-def _upload_of(digest: str, name: str, here: Context, who: Identity) -> dict[str, str]:
-    return {"file_id": here.service.uploads.add_stored(digest, name=name, owner=who.caller.owner).id}
-
-
-def _stored(kind: str, name: str, here: Context, *, owner: str | None) -> tuple[str, str]:
-    """Digest and file name of an upload or of a clip."""
-    if kind == "files":
-        upload = here.service.uploads.get(name, owner=owner)
-        return upload.sha256, upload.name
-    job = here.service.store.get(name, owner=owner)
-    if job.output is None:
-        raise NotFound(f"generation '{job.id}' is {job.status.value} and has no clip")
-    return str(job.output["sha256"]), f"{job.id}.mp4"
 
 
 # -- answers ---------------------------------------------------------------------------------------------------------------
@@ -201,6 +161,10 @@ def dialect_route(render: Callable[[HappyHorseError], Response]) -> type[APIRout
                     return await inner(request)
                 except HappyHorseError as err:
                     return answer(err)
+                except HTTPException as err:
+                    if err.status_code != 400:
+                        raise
+                    return answer(InvalidRequest(str(err.detail)))  # a form that cannot be read
                 except RequestValidationError as err:
                     first = err.errors()[0]
                     name = str(first["loc"][-1])

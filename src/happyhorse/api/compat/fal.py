@@ -256,6 +256,8 @@ def cancel(request_id: str, request: Request, here: Here) -> JSONResponse:
     """Stop it, at once or within one step."""
     who = here.auth.identify(request, "generate")
     try:
+        if here.service.store.get(request_id, owner=who.sees).is_terminal:
+            raise Conflict
         job = here.service.store.cancel(request_id, owner=who.sees)
     except Conflict:
         return answer({"status": "ALREADY_COMPLETED"}, 400)

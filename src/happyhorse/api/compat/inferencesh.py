@@ -165,7 +165,11 @@ async def stream(task_id: str, request: Request, here: Here) -> Response:
     tasks = _tasks(job, request, here)
     if "text/event-stream" in request.headers.get("accept", ""):
         return EventSourceResponse(ServerSentEvent(line) async for line in tasks)
-    return StreamingResponse((f"{line}\n" async for line in tasks), media_type="application/x-ndjson")
+    # A proxy that collects lines before it hands them on would look like a stream that has stopped.
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(
+        (f"{line}\n" async for line in tasks), media_type="application/x-ndjson", headers=headers
+    )
 
 
 async def _tasks(job: Job, request: Request, here: Context) -> AsyncIterator[str]:

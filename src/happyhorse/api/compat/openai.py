@@ -23,8 +23,8 @@ from happyhorse.api.compat.form import read_body
 from happyhorse.api.compat.openai_body import job_id, to_request, video_id
 from happyhorse.api.compat.reading import Translation
 from happyhorse.api.context import Context, Here
-from happyhorse.api.generations import stored_file
 from happyhorse.api.links import Links
+from happyhorse.api.results import stored_file
 from happyhorse.errors import Conflict, HappyHorseError, InvalidRequest, NotFound
 from happyhorse.jobs.job import Job, Status
 from happyhorse.jobs.stills import spritesheet
@@ -83,7 +83,7 @@ class NotOffered(InvalidRequest):
 
 def from_job(job: Job, url: str | None) -> dict[str, object]:
     """Their video from our job."""
-    parent = job.request.get("parent")
+    parent, made = job.request.get("parent"), job.output or job.plan
     extra = {} if url is None else {"metadata": {"url": url}, "usage": usage(job)}
     return {
         "id": video_id(job.id),
@@ -95,8 +95,8 @@ def from_job(job: Job, url: str | None) -> dict[str, object]:
         "completed_at": _seconds(job.finished_at if job.status is Status.SUCCEEDED else None),
         "expires_at": _seconds(job.expires_at),
         "prompt": job.request.get("prompt", ""),
-        "seconds": f"{job.plan['duration_s']:g}",
-        "size": f"{job.plan['width']}x{job.plan['height']}",
+        "seconds": f"{made['duration_s']:g}",
+        "size": f"{made['width']}x{made['height']}",
         "error": _error(job),
         "remixed_from_video_id": video_id(parent) if isinstance(parent, str) else None,
         **extra,
@@ -176,6 +176,7 @@ async def edit(request: Request, here: Here) -> JSONResponse:
 
 @router.post("/v1/videos/extensions")
 @router.post("/v1/videos/characters")
+@router.get("/v1/videos/characters/{name}")
 def not_offered(request: Request, here: Here) -> None:
     """Happy Horse has no such thing; references are its characters."""
     here.auth.identify(request, "generate")

@@ -14,8 +14,8 @@ from happyhorse.api.body import read_fields
 from happyhorse.api.compat.common import clip_url, dialect_route, queue, told_clip_url, webhook_target
 from happyhorse.api.compat.reading import Translation, read_size, translate
 from happyhorse.api.context import Context, Here
-from happyhorse.api.generations import stored_file
 from happyhorse.api.links import Links
+from happyhorse.api.results import stored_file
 from happyhorse.errors import Conflict, HappyHorseError, InvalidRequest
 from happyhorse.jobs.job import MICROS, Job, Status
 from happyhorse.jobs.webhooks import Message

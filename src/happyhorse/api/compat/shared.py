@@ -12,8 +12,10 @@ import re
 import secrets
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request, Response, UploadFile
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 
 from happyhorse.api import resources, views
 from happyhorse.api.compat.common import dialect_route, named
@@ -25,6 +27,7 @@ from happyhorse.api.problems import problem
 from happyhorse.errors import HappyHorseError, InvalidRequest, NotFound
 from happyhorse.jobs.store import MAX_PAGE
 
+_MAX_PARTS = 16
 _OPENAI_ID = re.compile(r"file-[0-9a-f]{32}")
 
 
@@ -44,30 +47,22 @@ router = APIRouter(route_class=dialect_route(render_error), include_in_schema=Fa
 
 
 @router.post("/v1/files")
-def upload(
-    request: Request,
-    here: Here,
-    file: UploadFile | None = None,
-    content: UploadFile | None = None,
-    purpose: Annotated[str | None, Form()] = None,
-) -> JSONResponse:
-    """Store a file: 201 to Replicate and the native API, 200 to OpenAI."""
-    sent, name = (file, "file") if content is None else (content, "content")
-    if sent is None:
-        raise InvalidRequest("file must be a file of a form", field="file")
-    if purpose is not None:
-        return JSONResponse(_for_openai(_store_for_openai(sent, request, here)))
-    try:
-        return JSONResponse(_for_all(resources.upload(request, here, sent), request, here), 201)
-    except HappyHorseError as err:
-        raise named(err, {"file": name}) from err
-
-
-def _store_for_openai(sent: UploadFile, request: Request, here: Context) -> views.FileView:
-    owner = here.auth.identify(request, "generate").caller.owner
-    file_id = f"file-{secrets.token_hex(16)}"
-    add = here.service.uploads.add
-    return views.file(add(sent.file, name=sent.filename or "file", owner=owner, file_id=file_id))
+async def upload(request: Request, here: Here) -> JSONResponse:
+    """Store a file: 201 to Replicate and the native API, 200 to OpenAI. Who has no key is not listened to."""
+    who = await run_in_threadpool(here.auth.identify, request, "generate")
+    async with request.form(max_files=_MAX_PARTS, max_fields=_MAX_PARTS) as form:
+        name = "content" if isinstance(form.get("content"), UploadFile) else "file"
+        sent = form.get(name)
+        if not isinstance(sent, UploadFile):
+            raise InvalidRequest("file must be a file of a form", field="file")
+        file_id = None if form.get("purpose") is None else f"file-{secrets.token_hex(16)}"
+        try:
+            stored = await run_in_threadpool(resources.keep, sent, here, who, file_id=file_id)
+        except HappyHorseError as err:
+            raise named(err, {"file": name}) from err
+    if file_id is not None:
+        return JSONResponse(_for_openai(stored))
+    return JSONResponse(_for_all(stored, request, here), 201)
 
 
 @router.get("/v1/files")

@@ -1,0 +1,80 @@
+"""Layers compiled: norm, rotation, gate and activation become kernels of their own between matrix products and attention.
+
+What lies between two attentions is compiled, and attention is not: so its windows, its exchange between processes and the
+slices of an MLP stay as they are, and a network has seven compiled functions, not one for each layer. Lengths of sequences
+are symbols in them, so that another prompt or size compiles nothing anew. Torch keeps what it compiled in a folder
+(`settings.keep_compiled`); a process that finds it there only traces.
+
+Axes: b batch, n packed rows, d model width.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import ParamSpec, TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+from happyhorse.errors import EngineError
+from happyhorse.model.fp8 import put
+from happyhorse.model.transformer import MLP, Attention, Geometry, Sizes, Transformer
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+RECOMPILE_LIMIT = 64
+"""Of one function: kinds of layers, times precisions, times ways of keeping weights."""
+
+
+class CompiledAttention(nn.Module):
+    """Stands for an Attention."""
+
+    def __init__(self, attention: Attention) -> None:
+        super().__init__()
+        self.attention = attention
+
+    def forward(self, rows: Float[Tensor, "b n d"], geometry: Geometry) -> Float[Tensor, "b n d"]:
+        own, sizes = self.attention, geometry.sizes
+        q, k, v, gate = compiled(Attention.project)(own, rows, sizes, geometry.sin, geometry.cos)
+        return compiled(Attention.merge)(own, own.mix(q, k, v, geometry), gate, sizes)
+
+
+class CompiledMLP(nn.Module):
+    """Stands for an MLP."""
+
+    def __init__(self, mlp: MLP) -> None:
+        super().__init__()
+        self.mlp = mlp
+
+    def forward(self, rows: Float[Tensor, "b n d"], sizes: Sizes) -> Float[Tensor, "b n d"]:
+        return compiled(MLP.forward)(self.mlp, rows, sizes)
+
+
+def compile_layers(model: Transformer) -> None:
+    """Compile the layers of a network at their first calls; its slices, FP8 products and slots are to be there, or come after."""
+    for name, module in list(model.named_modules()):
+        if isinstance(module, Attention):
+            put(model, name, CompiledAttention(module))
+        elif isinstance(module, MLP):
+            put(model, name, CompiledMLP(module))
+
+
+@cache
+def compiled(function: Callable[Given, Result]) -> Callable[Given, Result]:
+    """Return a function compiled at its first call, once for all layers. That raises EngineError where it cannot be."""
+    torch._dynamo.config.recompile_limit = max(RECOMPILE_LIMIT, torch._dynamo.config.recompile_limit)
+    fast = torch.compile(function, dynamic=True, fullgraph=True)
+
+    def run(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        try:
+            return fast(*args, **kwargs)
+        except torch._dynamo.exc.TorchDynamoException as err:
+            why = getattr(err, "inner_exception", err)  # the compiler's own, behind torch's
+            said = (str(why).strip() or repr(why)).splitlines()[0]
+            raise EngineError(
+                f"the network's layers could not be compiled: {said}; if what is kept in {cache_dir()} was cut short, remove "
+                "it; layers also run without HAPPYHORSE_SPEEDUPS"
+            ) from err
+
+    return run
