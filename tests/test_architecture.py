@@ -30,6 +30,7 @@ GROUND = (
     "prompt.clauses",
     "prompt.parts",
     "prompt.findings",
+    "prompt.gloss",
     "prompt.read",
 )
 
@@ -85,7 +86,7 @@ MAY_IMPORT = {
     "client_flows": ("errors", "request"),
     "eval": ("errors", "shapes", "media", "world", "model", "engines.base"),
     "training": ("errors", "shapes", "media", "speech", "world", "model"),
-    "cli.lab": ("errors", "shapes", "media", "model", "training", "world"),
+    "cli.lab": ("errors", "shapes", "media", "model", "training", "world", "cli.files"),
     "__main__": ("cli",),
     "cli": tuple(
         sorted({path.relative_to(ROOT).parts[0].removesuffix(".py") for path in ROOT.rglob("*.py")})

@@ -15,6 +15,7 @@ from happyhorse.model.config import PRESETS
 from happyhorse.model.fp8 import Fp8Linear
 from happyhorse.model.fp8_products import Fp8Product
 from happyhorse.model.random_weights import random_network
+from happyhorse.model.speedups import Speedups
 from happyhorse.model.stream import StreamedBlock
 from happyhorse.model.transformer import GroupedLinear, Transformer
 
@@ -93,6 +94,11 @@ def test_networks_are_timed_as_they_are_kept(kept, monkeypatch):
         monkeypatch.setattr(kind, "forward", lambda *a, kind=kind, true=true: (seen.add(kind), true(*a))[1])
     bench_magihuman(TINY, "256p", duration_s=3, device=CPU, kept=kept)
     assert seen == {StreamedBlock if kept.streamed else Fp8Product}
+
+
+def test_what_is_on_is_said():
+    assert str(Kept()) == "bf16"
+    assert str(Kept(fp8=True, speedups=Speedups(compile=True, flex=True))) == "fp8, compile, flex"
 
 
 def test_what_does_not_go_together_is_refused():

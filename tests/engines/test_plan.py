@@ -321,7 +321,7 @@ def test_a_language_the_engine_does_not_speak_is_refused_and_others_are_named():
         Unsupported,
         match=r"nano does not speak Mandarin; it does German, English, French, Japanese, Korean; engines that can: magihuman, magihuman-base, hosted, testcard",
     ):
-        planned(NANO, prompt="她说：“今天天气很冷。”")
+        planned(NANO, prompt="她说\uff1a“今天天气很冷。”")
     with pytest.raises(Unsupported, match="Cantonese"):
         planned(NANO, language="yue")
     assert planned(NANO, prompt='Ein Mann sagt: "Heute ist es kalt."').lines[0].language == "de"

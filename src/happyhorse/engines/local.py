@@ -41,6 +41,8 @@ from happyhorse.model.sampler import OnStep, SamplerSettings, Step, Velocity, de
 from happyhorse.model.still import StillPicture
 from happyhorse.model.text import TextEncoder
 from happyhorse.model.video_vae import VideoVae
+from happyhorse.prompt.gloss import in_english
+from happyhorse.prompt.read import read_prompt
 from happyhorse.request import Output
 from happyhorse.shapes import LatentShape
 from happyhorse.speech.phonemes import phoneme_id
@@ -146,12 +148,12 @@ class LocalEngine:
 
     def _understand(self, plan: Plan) -> tuple[dict[str, str], Reading]:
         """What is chosen for the prompt, and what it says itself. A first frame leaves nothing open."""
-        reading = {name: read.value for name, read in self.weights.text.read([plan.prompt])[0].items()}
+        reading = {name: read.value for name, read in self.weights.text.read([_english(plan)])[0].items()}
         return {} if plan.image is not None else choose(reading, plan.seed), reading
 
     def _denoise(self, plan: Plan, shape: LatentShape, reporter: Reporter) -> Latents:
         chosen, reading = self._understand(plan)
-        texts = self._told(complete(plan.prompt, chosen, reading))
+        texts = self._told(complete(_english(plan), chosen, reading))
         settings = replace(self.weights.checkpoint.sampler, num_steps=plan.num_steps)
         generator = torch.Generator().manual_seed(plan.seed)
         first = None
@@ -259,6 +261,11 @@ class LocalEngine:
                 yield watermark(frame) if plan.watermark else frame
                 number += 1
             reporter.say("decode", number, plan.num_frames, preview=small_jpeg(frame, PREVIEW_SIDE))
+
+
+def _english(plan: Plan) -> str:
+    """The prompt as the text encoder can read it."""
+    return in_english(read_prompt(plan.prompt))
 
 
 def _notes(chosen: dict[str, str], reading: Reading, *, still: bool) -> tuple[str, ...]:

@@ -1,4 +1,3 @@
-
 """Sentences in the world's other languages that nobody there ever says: what a shop, a guide or a friend would."""
 
 from __future__ import annotations

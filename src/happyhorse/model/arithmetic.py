@@ -16,5 +16,7 @@ def quick() -> AbstractContextManager[object]:
 
 @cache
 def _multiplies_bf16() -> bool:
-    found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # not every torch that we allow can say
+    found: dict[str, object] = getattr(
+        torch.cpu, "get_capabilities", dict
+    )()  # not every torch that we allow can say
     return bool(found.get("amx_bf16") or found.get("avx512_bf16"))

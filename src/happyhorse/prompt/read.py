@@ -17,6 +17,7 @@ from dataclasses import replace
 from happyhorse.language import count_words, has_letters, language_of
 from happyhorse.prompt import words
 from happyhorse.prompt.findings import MAX_WORDS, MIN_WORDS, Facts, find
+from happyhorse.prompt.gloss import english
 from happyhorse.prompt.lines import (
     blank,
     declared_characters,
@@ -42,6 +43,9 @@ __all__ = [
     "stood_in",
     "unknown_words",
 ]
+
+
+_CONTENT = re.compile(r"[a-zà-öø-ÿœ]{3,}|[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,}")
 
 
 def read_prompt(
@@ -88,10 +92,10 @@ def read_prompt(
 
 
 def unknown_words(prompt: Prompt, vocabulary: frozenset[str]) -> tuple[str, ...]:
-    """Content words of the directions that are in no form in the vocabulary, in order. Alphabetic languages only."""
+    """Content words of the directions that are in no form in the vocabulary, in order; known words of other languages count in English."""
     directions = without_references(blank(prompt.text, [(line.start, line.end) for line in prompt.lines]))
-    stop = words.STOP_WORDS.get(prompt.language, frozenset()) | words.LABELS.keys()
-    found = re.findall(r"[a-zà-öø-ÿœ]{3,}", directions.lower())
+    stop = words.STOP_WORDS.get(prompt.language, frozenset()) | words.STOP_WORDS["en"] | words.LABELS.keys()
+    found = _CONTENT.findall(english(directions, prompt.language).lower())
     missing = (
         word for word in found if word not in stop and not any(form in vocabulary for form in _forms(word))
     )

@@ -137,7 +137,9 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
     else:
         first, num_frames, total = int(rng.integers(50)), 1, 50
     motion = move(scene, speech, num_frames=total)
-    if not kind.seconds and motion.lids[first] > 0:  # a clip from text begins with such a picture: nobody blinks
+    if (
+        not kind.seconds and motion.lids[first] > 0
+    ):  # a clip from text begins with such a picture: nobody blinks
         first = int(np.argmin(motion.lids))
     video_vae, audio_vae, _ = encoders(codecs)
     if kind.pictures:
