@@ -63,7 +63,8 @@ class _Address:
         return f"{flows.place(job_id)}/events", {"Last-Event-ID": str(after), "Accept": "text/event-stream"}
 
     def lost(self, err: Exception) -> Unreachable:
-        return Unreachable(f"{self.base_url} cannot be reached ({type(err).__name__})")
+        text = f"{self.base_url} cannot be reached ({type(err).__name__}); is happyhorse serve running there?"
+        return Unreachable(text)
 
 
 def _answer(response: httpx.Response) -> Answer:

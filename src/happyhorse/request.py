@@ -298,7 +298,7 @@ class GenerationRequest(BaseModel):
                 text = f"characters binds {name} to reference {max(images)}, but {there}"
                 raise _sentence("characters", text)
         if self.mode != "i2v" and not has_words(self.prompt):
-            raise _sentence("prompt", _no_words(self.prompt, self.mode))
+            raise _sentence("prompt", _no_words(self.prompt))
         return self
 
 
@@ -328,9 +328,9 @@ def _check_sound(request: GenerationRequest) -> None:
         raise _sentence("no_audio", "no_audio and audio=retain contradict each other; give one of them")
 
 
-def _no_words(prompt: str, mode: Mode) -> str:
+def _no_words(prompt: str) -> str:
     if not prompt.strip():
-        return f"prompt is empty; {mode} needs a sentence that says what to show"
+        return "prompt is empty; say in a sentence what to show"
     return f"prompt has no words: {_shown(prompt)}; say in a sentence what to show"
 
 

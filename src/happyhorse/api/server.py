@@ -125,5 +125,5 @@ class _Server(uvicorn.Server):
         if self.started:
             scheme = "https" if self.config.is_ssl else "http"
             at = f"{scheme}://{self.config.host}:{self.config.port}"
-            sys.stderr.write(f"happyhorse: engine {self.engine} at {at}, API described at {at}/docs\n")
+            sys.stderr.write(f"happyhorse: engine {self.engine}, page at {at}, API described at {at}/docs\n")
             sys.stderr.flush()
