@@ -59,9 +59,9 @@ def test_a_clip_has_the_planned_size_length_and_sound(engine, tmp_path):
     assert sizes == {(136, 240)}
 
 
-@pytest.mark.parametrize(("size", "period", "stays"), [((640, 360), 60, False), ((300, 400), 4, True)])
-def test_a_clip_from_a_picture_begins_with_it_and_one_of_too_fine_a_picture_stays_with_it(
-    engine, tmp_path, size, period, stays
+@pytest.mark.parametrize(("size", "period", "too_fine"), [((640, 360), 60, False), ((300, 400), 4, True)])
+def test_a_picture_unlike_the_world_stays_itself_and_one_that_is_too_fine_is_not_even_tried(
+    engine, tmp_path, size, period, too_fine
 ):
     rows, columns = np.mgrid[0 : size[1], 0 : size[0]]
     waves = [128 + 100 * np.sin(columns / period), 255 * rows / size[1], 128 + 90 * np.cos(rows / period)]
@@ -72,9 +72,9 @@ def test_a_clip_from_a_picture_begins_with_it_and_one_of_too_fine_a_picture_stay
     clip = run(engine, the_plan, tmp_path / "clip.mp4", on_progress=lambda _: None)
     given = fit(decode_image(path, crop=the_plan.crop), (the_plan.width, the_plan.height))
     frames = decode_video(tmp_path / "clip.mp4")
-    assert np.abs(frames[0].astype(float) - given).mean() < 4
-    assert any("it stays as it is" in note for note in clip.notes) == stays
-    assert (np.abs(frames[-1].astype(float) - given).mean() < 4) == stays
+    for frame in (frames[0], frames[len(frames) // 2], frames[-1]):
+        assert np.abs(frame.astype(float) - given).mean() < 4
+    assert any("it stays as it is" in note for note in clip.notes) == too_fine
 
 
 def test_same_seed_gives_the_same_file_and_another_seed_another(engine, tmp_path):

@@ -142,7 +142,7 @@ def test_a_download_is_never_replaced_by_a_link(tmp_path: Path, store: WeightSto
 
 
 def test_names_that_do_not_exist_are_refused() -> None:
-    with pytest.raises(InvalidRequest, match="engine must be one of magihuman"):
+    with pytest.raises(InvalidRequest, match="weights are published for engine magihuman alone"):
         find_parts("nano")
     with pytest.raises(InvalidRequest, match="part must be one of distill, base"):
         find_parts("magihuman", ["sr"])
