@@ -49,7 +49,7 @@ def test_a_second_process_compiles_nothing(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("way", WAYS.keys() - {"resident"})
+@pytest.mark.parametrize("way", sorted(WAYS.keys() - {"resident"}))
 def test_compiled_layers_are_the_plain_ones_however_a_network_is_kept(folder: Path, way: str) -> None:
     found = run(folder, "compile", way)
     # Rounding to eight bits turns the slightest difference into a step: it is to be no worse than it is, not the same.
