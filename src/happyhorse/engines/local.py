@@ -142,9 +142,7 @@ class LocalEngine:
 
     def spoken(self, plan: Plan) -> list[Spoken]:
         """Return the phonemes that the clip is to say, on its own clock, in a voice of the person's gender."""
-        chosen, reading = self._understand(plan)
-        gender = chosen.get("gender") or reading["gender"]
-        return _speak(plan, "male" if gender == "man" else "female")
+        return _speak(plan, *self._understand(plan))
 
     def _understand(self, plan: Plan) -> tuple[dict[str, str], Reading]:
         """What is chosen for the prompt, and what it says itself. A first frame leaves nothing open."""
@@ -165,7 +163,7 @@ class LocalEngine:
         return self._sample(
             self._noise(shape, shape.audio().num_latents, generator),
             texts,
-            self.spoken(plan),
+            _speak(plan, chosen, reading),
             settings=settings,
             first=first,
             on_step=lambda step: reporter.say(
@@ -312,10 +310,11 @@ def _finisher(plan: Plan, given: NDArray[np.uint8] | None, *, still: bool) -> Fi
     return finish
 
 
-def _speak(plan: Plan, gender: str) -> list[Spoken]:
-    """Place the plan's lines one after another, in a voice of this gender."""
+def _speak(plan: Plan, chosen: dict[str, str], reading: Reading) -> list[Spoken]:
+    """Place the plan's lines one after another, in a voice of the person's gender."""
     if not plan.lines:
         return []
+    gender = "male" if (chosen.get("gender") or reading["gender"]) == "man" else "female"
     spoken: list[Spoken] = []
     clock_s = LINE_START_S
     with Speaker() as speaker:

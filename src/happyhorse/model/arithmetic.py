@@ -16,7 +16,6 @@ def quick() -> AbstractContextManager[object]:
 
 @cache
 def _multiplies_bf16() -> bool:
-    found: dict[str, object] = getattr(
-        torch.cpu, "get_capabilities", dict
-    )()  # not every torch that we allow can say
+    # Not every torch that we allow can say.
+    found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
