@@ -10,7 +10,7 @@ import pytest
 from happyhorse.world import words
 from happyhorse.world.caption import Caption, caption, swapped_colours
 from happyhorse.world.phrases import Split, bare
-from happyhorse.world.scene import ATTRIBUTES, Scene, sample_scene
+from happyhorse.world.scene import ATTRIBUTES, BALL_COLOURS, Scene, sample_ball_scene, sample_scene
 
 NUM_SCENES = 250
 SPLITS: tuple[Split, ...] = ("train", "eval", "eval-words")
@@ -80,6 +80,7 @@ def test_no_caption_claims_a_wrong_value(split: Split) -> None:
         "beard",
         "facial hair",
         "spectacles",
+        "stubble",
     }
     for number in range(NUM_SCENES):
         scene, told = draw(number, split)
@@ -123,7 +124,7 @@ def test_colours_bind_to_their_nouns() -> None:
 
 def test_every_attribute_is_told_and_left_out() -> None:
     told = [draw(number)[1].mentioned for number in range(NUM_SCENES)]
-    for name in ATTRIBUTES:
+    for name in ATTRIBUTES.keys() - {"subject"}:
         share = sum(name in mentioned for mentioned in told) / len(told)
         assert 0.12 < share < 0.9, (name, share)
 
@@ -171,3 +172,18 @@ def test_needs_no_torch() -> None:
         "import sys; sys.modules['torch'] = None; sys.modules['skia'] = None; import happyhorse.world.caption"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_balls_are_told_with_their_colour_or_without() -> None:
+    seen = set()
+    for number in range(300):
+        scene = sample_ball_scene(number)
+        told = caption(scene, np.random.default_rng(number))
+        assert re.search(r"ball|BALL", told.text) or "playball" in told.text, told.text
+        assert told.subject in ("ball", f"{scene.ball.colour} ball")
+        assert not told.mentioned & {"gender", "hair_colour", "garment", "hat"}
+        seen.add(told.subject)
+        if told.subject == "ball":
+            own = words.TOP_COLOUR[scene.ball.colour].split("|")[0]
+            assert not re.search(rf"\b{own} (?:\w+ )*ball", told.text.lower()), told.text
+    assert seen == {"ball", *(f"{colour} ball" for colour in BALL_COLOURS)}

@@ -55,6 +55,7 @@ def eval_nano(
     from happyhorse.engines.local import LocalEngine
     from happyhorse.eval.codec import measure_codec
     from happyhorse.eval.first_frame import try_first_frames
+    from happyhorse.eval.impacts import try_balls
     from happyhorse.eval.nano import evaluate
     from happyhorse.eval.swap import try_swaps
     from happyhorse.eval.table import lines
@@ -70,15 +71,17 @@ def eval_nano(
     speech = _listen(make, ear, folder, most=2 if quick else None)
     swaps = try_swaps(make, eye, folder=folder, count=pairs)
     starts = try_first_frames(make.from_image, eye, folder=folder, count=count // 2)
+    balls = try_balls(make, folder=folder, count=max(2, count // 2))
     facts = {
         **table.to_dict(),
         "codec": asdict(codec),
         "speech": {language: quality.to_dict() for language, quality in speech.items()},
         "swaps": [asdict(swap) for swap in swaps],
         "first_frames": [asdict(start) for start in starts],
+        "balls": [{**asdict(ball), "share": ball.impacts.share} for ball in balls],
     }
     (folder / "table.json").write_text(json.dumps(facts, indent=2))
-    for line in lines(table, codec, swaps, starts, speech):
+    for line in lines(table, codec, swaps, starts, balls, speech):
         print(line)
 
 

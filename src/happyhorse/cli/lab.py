@@ -18,6 +18,7 @@ world = typer.Typer(help="Look at the world that nano learns.", no_args_is_help=
 
 _Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
 _Minutes = Annotated[float, typer.Option(help="Training time in all, earlier runs included.", min=0.1)]
+_Ball = Annotated[bool, typer.Option("--ball", help="Balls that bounce in the place of people.")]
 _Resume = Annotated[bool, typer.Option("--resume/--restart", help="Go on from the state in the folder.")]
 Threads = Annotated[
     int, typer.Option(help="CPU threads of the network; one core stays free for drawing.", min=1)
@@ -162,6 +163,7 @@ def pack(
 def sheet(
     output: Annotated[str, typer.Option("--output", "-o", help="The PNG.", metavar="FILE")] = "world.png",
     seed: Annotated[int, typer.Option(help="The first scene's number.")] = 0,
+    ball: _Ball = False,
 ) -> None:
     """Draw sixteen scenes on one page."""
     from PIL import Image
@@ -170,7 +172,7 @@ def sheet(
     from happyhorse.world.sheet import draw_sheet
 
     place = output_path(output, ".png")
-    Image.fromarray(draw_sheet(seed)).save(place)
+    Image.fromarray(draw_sheet(seed, ball=ball)).save(place)
     print(place)
 
 
@@ -179,6 +181,7 @@ def sample(
     seed: Annotated[int, typer.Option(help="The scene's number.")] = 0,
     output: Annotated[str, typer.Option("--output", "-o", help="The MP4.", metavar="FILE")] = "world.mp4",
     seconds: Annotated[int, typer.Option("--duration", help="Seconds.", min=1, max=15)] = 5,
+    ball: _Ball = False,
 ) -> None:
     """Draw one scene as a clip with its sound.
 
@@ -189,7 +192,7 @@ def sample(
     from happyhorse.world.sheet import sample_clip
 
     place = output_path(output)
-    _scene, prompt, frames, sound = sample_clip(seed, seconds=seconds, width=1280, height=720)
+    _scene, prompt, frames, sound = sample_clip(seed, seconds=seconds, width=1280, height=720, ball=ball)
     encode(place, frames, size=(1280, 720), audio=sound[None], metadata={"prompt": prompt, "engine": "world"})
     print(prompt)
     print(place)

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from happyhorse.bounce import Fall
 from happyhorse.engines.base import PREVIEW_SIDE, Capabilities, OnProgress
 from happyhorse.engines.camera import MOVES, look, view_at
 from happyhorse.engines.catalog import CATALOG
@@ -33,7 +34,7 @@ from happyhorse.media.write import encode
 from happyhorse.model.arithmetic import quick
 from happyhorse.model.audio_vae import AudioVae
 from happyhorse.model.checkpoint import Checkpoint, load_checkpoint, weights_hash
-from happyhorse.model.complete import Reading, choose, complete, said
+from happyhorse.model.complete import Reading, choose, complete, said, shows_ball
 from happyhorse.model.pack import Latents, pack
 from happyhorse.model.phonemes import Spoken, phonemes_of
 from happyhorse.model.pixels import from_bytes, to_bytes
@@ -45,7 +46,7 @@ from happyhorse.prompt.gloss import in_english
 from happyhorse.prompt.read import read_prompt
 from happyhorse.request import Output
 from happyhorse.shapes import LatentShape
-from happyhorse.speech.phonemes import phoneme_id
+from happyhorse.speech.phonemes import IMPACT, phoneme_id
 from happyhorse.speech.speaker import Speaker
 from happyhorse.speech.voices import VOICES
 
@@ -141,8 +142,8 @@ class LocalEngine:
         return plan.output(output, weights_hash=self.weights.digest, notes=notes)
 
     def spoken(self, plan: Plan) -> list[Spoken]:
-        """Return the phonemes that the clip is to say, on its own clock, in a voice of the person's gender."""
-        return _speak(plan, *self._understand(plan))
+        """Return the phonemes that the clip is to say, in a voice of the person's gender, and what knocks in it, on its own clock."""
+        return _heard(plan, *self._understand(plan))
 
     def _understand(self, plan: Plan) -> tuple[dict[str, str], Reading]:
         """What is chosen for the prompt, and what it says itself. A first frame leaves nothing open."""
@@ -163,7 +164,7 @@ class LocalEngine:
         return self._sample(
             self._noise(shape, shape.audio().num_latents, generator),
             texts,
-            _speak(plan, chosen, reading),
+            _heard(plan, chosen, reading),
             settings=settings,
             first=first,
             on_step=lambda step: reporter.say(
@@ -308,6 +309,15 @@ def _finisher(plan: Plan, given: NDArray[np.uint8] | None, *, still: bool) -> Fi
         return to_bytes(shown.keep(own)[None, :, None])[0]
 
     return finish
+
+
+def _heard(plan: Plan, chosen: dict[str, str], reading: Reading) -> list[Spoken]:
+    """What is spoken, and what knocks: a ball's impacts, planned by the seed, so that picture and sound follow one clock."""
+    events = _speak(plan, chosen, reading)
+    if shows_ball(reading) and plan.image is None:
+        fallen = Fall.sample(plan.seed).impacts(plan.duration_s)
+        events += [(phoneme_id(IMPACT), impact.time_s, impact.heard_s) for impact in fallen]
+    return sorted(events, key=lambda event: event[1])
 
 
 def _speak(plan: Plan, chosen: dict[str, str], reading: Reading) -> list[Spoken]:

@@ -22,7 +22,7 @@ from happyhorse.world.scene import ATTRIBUTES
 SIZE = (128, 224)
 """Height and width at which pictures are read."""
 IN_SCENE = ("environment", "time", "shot")
-ON_HEAD = ("gender", "skin", "hair_style", "hair_colour", "top_colour", "glasses")
+ON_HEAD = ("gender", "skin", "hair_style", "hair_colour", "top_colour", "glasses", "hat")
 READ = (*IN_SCENE, *ON_HEAD)
 _MOUTH_DEPTH = 0.285  # below the middle of a face, in head heights
 

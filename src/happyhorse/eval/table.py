@@ -10,6 +10,7 @@ import numpy as np
 from happyhorse.eval.codec import CodecQuality
 from happyhorse.eval.edits import error_rate
 from happyhorse.eval.first_frame import Start
+from happyhorse.eval.impacts import Ball
 from happyhorse.eval.nano import MAX_LAG_ERROR, Table
 from happyhorse.eval.speech import SpeechQuality, confusions
 from happyhorse.eval.swap import Swap
@@ -20,9 +21,10 @@ def lines(
     codec: CodecQuality,
     swaps: Sequence[Swap],
     starts: Sequence[Start],
+    balls: Sequence[Ball] = (),
     speech: Mapping[str, SpeechQuality] = MappingProxyType({}),
 ) -> Iterator[str]:
-    """Yield the rows; those of swaps, first frames and speech, by language, only where there are any."""
+    """Yield the rows; those of swaps, first frames, balls and speech, by language, only where there are any."""
     for row in table.rows:
         shares = f"nano {row.nano:4.0%}  instrument {row.instrument:4.0%}  chance {row.chance:4.0%}"
         yield f"{row.name:<14} {shares}{_void(row.void)}"
@@ -42,6 +44,13 @@ def lines(
         yield (
             f"first frame    {np.mean([start.psnr_db for start in starts]):.1f} dB, "
             f"jump {np.mean([start.jump for start in starts]):.1f} x the next; lips {within:.0%} within {MAX_LAG_ERROR} frames"
+        )
+    if balls:
+        together = float(np.mean([ball.impacts.share for ball in balls]))
+        coloured = float(np.mean([ball.right_colour for ball in balls]))
+        yield (
+            f"impacts        {together:.0%} heard within 2 frames of where they are seen; ball's colour {coloured:.0%}, "
+            f"{len(balls)} clips"
         )
     for language, quality in speech.items():
         yield from _speech_lines(language, quality)

@@ -20,13 +20,17 @@ _USUAL: Mapping[str, tuple[str, ...]] = {
     "top_colour": ("red", "orange", "yellow", "green", "blue", "purple", "white"),
     "glasses": ("no",),
     "beard": ("no",),
+    "hat": ("no",),
     "environment": ("studio", "cafe", "kitchen", "office", "street", "beach", "forest"),
     "time": ("day",),
     "weather": ("clear",),
     "shot": ("medium shot",),
     "move": ("locked",),
 }
+_BALLS = tuple(f"{colour} ball" for colour in ("red", "orange", "yellow", "green", "blue", "purple"))
+_OF_A_BALL = ("environment", "time", "weather", "shot", "move")
 _HAIR_STYLES = {"woman": ("long", "bob", "bun", "curly", "short"), "man": ("short", "buzz", "curly", "quiff")}
+_YES_OR_NO = {"glasses": ("glasses", "no glasses"), "beard": ("a beard", "no beard")}
 _WORDS = {
     "beach": "on a beach",
     "bob": "bob haircut",
@@ -50,6 +54,10 @@ _WORDS = {
 
 def choose(reading: Reading, seed: int) -> dict[str, str]:
     """Return values for what the reading leaves open; nothing is chosen for speech, which the lines decide."""
+    if shows_ball(reading):
+        given = {name: value for name, value in reading.items() if value != "ball"}
+        options = {"subject": _BALLS, **{name: _USUAL[name] for name in _OF_A_BALL}}
+        return {name: _one_of(v, seed, name) for name, v in options.items() if given.get(name) is None}
     gender = reading.get("gender") or _one_of(("woman", "man"), seed, "gender")
     options = {"gender": (gender,), "hair_style": _HAIR_STYLES[gender], **_USUAL}
     if gender == "woman":
@@ -59,6 +67,11 @@ def choose(reading: Reading, seed: int) -> dict[str, str]:
     }
 
 
+def shows_ball(reading: Reading) -> bool:
+    """Whether a ball is asked for in the person's place."""
+    return (reading.get("subject") or "").endswith("ball")
+
+
 def said(chosen: Mapping[str, str], reading: Reading) -> str:
     """Return the chosen values as phrases that the text encoder knows, joined by commas."""
     phrases = [
@@ -66,7 +79,7 @@ def said(chosen: Mapping[str, str], reading: Reading) -> str:
     ]
     if {"garment", "top_colour"} & set(chosen):
         colour, garment = (chosen.get(name) or reading.get(name) for name in ("top_colour", "garment"))
-        phrases.append(f"{'an' if colour == 'orange' else 'a'} {colour} {garment}")
+        phrases.append(_an(f"{colour} {garment}"))
     return ", ".join(phrases)
 
 
@@ -85,16 +98,17 @@ def _one_of(values: tuple[str, ...], seed: int, name: str) -> str:
 
 
 def _phrase(name: str, value: str) -> str:
-    match name:
-        case "skin":
-            return f"{value} skin"
-        case "hair_colour":
-            return f"{value} hair"
-        case "glasses":
-            return "glasses" if value == "yes" else "no glasses"
-        case "beard":
-            return "a beard" if value == "yes" else "no beard"
-        case "environment":
-            return _WORDS.get(value, f"in a{'n' if value == 'office' else ''} {value}")
-        case _:
-            return _WORDS.get(value, value)
+    if name in _YES_OR_NO:
+        yes, no = _YES_OR_NO[name]
+        return yes if value == "yes" else no
+    if name in ("skin", "hair_colour"):
+        return f"{value} {'skin' if name == 'skin' else 'hair'}"
+    if name == "environment":
+        return _WORDS.get(value, f"in {_an(value)}")
+    if name == "hat":
+        return "no hat" if value == "no" else _an(value)
+    return _an(value) if name == "subject" else _WORDS.get(value, value)
+
+
+def _an(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

@@ -3,7 +3,7 @@
 Learned query rows stand before the tokens of the prompt and attend with them in both directions; only the queries come
 out. So the transformer sees a short, fixed number of text rows in which word order and binding ("grey hair and a green
 jacket") are already resolved. Query i reads attribute i of the world: a linear head on its row gives the value, or "not
-mentioned". The two spare rows say which attributes are mentioned and whether the prompt speaks of a person.
+mentioned".
 
 Axes: b batch, m tokens of the prompt, q queries, n rows = q + m, d width, h heads, k head width.
 """
@@ -24,7 +24,6 @@ from happyhorse.model.checkpoint import Storage, description, fill, load_tensors
 
 PAD = 0
 FORMAT = "happyhorse-text-1"
-NUM_SPARE = 2
 REACH = 4
 """Tokens to either side that a word sees before it attends."""
 
@@ -43,9 +42,9 @@ class TextConfig:
     rope_theta: float = 1000.0
 
     def __post_init__(self) -> None:
-        if self.num_queries < len(self.attributes) + NUM_SPARE:
+        if self.num_queries < len(self.attributes):
             raise ValueError(
-                f"num_queries is {self.num_queries}; {len(self.attributes)} attributes and {NUM_SPARE} spare rows need more"
+                f"num_queries is {self.num_queries}; {len(self.attributes)} attributes need more"
             )
         if self.hidden % (4 * self.num_heads):
             raise ValueError(f"hidden {self.hidden} must be a multiple of 4 x num_heads ({self.num_heads})")
@@ -97,8 +96,6 @@ class TextEncoder(nn.Module):
         self.heads = nn.ModuleList(
             nn.Linear(config.hidden, len(values) + 1) for _, values in config.attributes
         )
-        self.mentions = nn.Linear(config.hidden, len(config.attributes))
-        self.person = nn.Linear(config.hidden, 1)
         nn.init.normal_(self.embedding.weight, std=0.5)
 
     def tokenize(self, prompts: list[str]) -> Int[Tensor, "b m"]:
@@ -133,11 +130,6 @@ class TextEncoder(nn.Module):
         """Return per attribute the scores of its values and, last, of "not mentioned"."""
         return [head(features[:, i]) for i, head in enumerate(self.heads)]
 
-    def spare(self, features: Float[Tensor, "b q d"]) -> tuple[Float[Tensor, "b _"], Float[Tensor, " b"]]:
-        """Return scores of "attribute i is mentioned", and of "the prompt speaks of a person"."""
-        first = len(self.config.attributes)
-        return self.mentions(features[:, first]), self.person(features[:, first + 1])[:, 0]
-
     @torch.no_grad()
     def read(self, prompts: list[str]) -> list[dict[str, Reading]]:
         """Return what was understood of each prompt: for planning, and for measuring what was asked."""
@@ -150,11 +142,6 @@ class TextEncoder(nn.Module):
             ):
                 reading[name] = Reading(values[index] if index < len(values) else None, probability)
         return readings
-
-    @torch.no_grad()
-    def speaks_of_person(self, prompts: list[str]) -> list[float]:
-        """Return the probability that each prompt has a person in it."""
-        return self.spare(self.encode(prompts))[1].sigmoid().tolist()
 
     def save(self, path: Path, *, storage: Storage = "as_is") -> None:
         """Write weights, config and tokenizer to one file, whole or not at all."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import unicodedata
 
-PAD, SILENCE, UNKNOWN = "<pad>", "_", "?"
+PAD, SILENCE, UNKNOWN, IMPACT = "<pad>", "_", "?", "<impact>"
 _STOP = "p b t d k ɡ ʔ pʰ tʰ kʰ p͈ t͈ k͈ ts tsʰ tʃ dʒ tɕ tɕʰ dʑ ʈʂ ʈʂʰ pf dz"
 _FRICATIVE = "f v θ ð s z ʃ ʒ ç x χ h ɸ ɕ ʑ ʂ ʐ s͈ β ʝ ɣ ɦ"
 _SONORANT = "m n ŋ ɲ ɴ n̩ m̩ l ɫ l̩ ʎ r ɹ ɾ ɽ ʁ ʀ j w ɥ ʍ"
@@ -32,7 +32,7 @@ _TABLE = (
     _MANDARIN_FINAL,
     _CANTONESE_FINAL,
 )
-SYMBOLS: tuple[str, ...] = tuple(" ".join(_TABLE).split())
+SYMBOLS: tuple[str, ...] = (*" ".join(_TABLE).split(), IMPACT)
 PHONEMES: dict[str, int] = {symbol: index for index, symbol in enumerate(SYMBOLS)}
 
 # What espeak-ng writes in place of the symbols above, in any language and in one. Lengths and stress are gone by then.

@@ -18,17 +18,18 @@ from torch import Tensor
 from happyhorse.model.audio_vae import AudioVae
 from happyhorse.model.complete import complete
 from happyhorse.model.pack import Latents, Phonemes
-from happyhorse.model.phonemes import phonemes_of
+from happyhorse.model.phonemes import Spoken, phonemes_of
 from happyhorse.model.pixels import from_bytes
 from happyhorse.model.text import TextEncoder
 from happyhorse.model.video_vae import VideoVae, as_groups
 from happyhorse.shapes import FPS, SPACE_STRIDE, TIME_STRIDE, AudioShape, VideoShape
-from happyhorse.speech.phonemes import phoneme_id
+from happyhorse.speech.phonemes import IMPACT, phoneme_id
+from happyhorse.speech.speaker import Speech
 from happyhorse.world.caption import caption, caption_of_setting
 from happyhorse.world.draw import ScenePainter
 from happyhorse.world.leaves import draw_leaves
 from happyhorse.world.motion import Motion, move
-from happyhorse.world.scene import Scene, sample_scene
+from happyhorse.world.scene import Scene, sample_ball_scene, sample_scene
 from happyhorse.world.sound import render, speak_line
 from happyhorse.world.tongues import TONGUES, speaking
 
@@ -38,6 +39,7 @@ COMPLETED_SHARE = 0.75
 FOREIGN_SHARE = 0.5
 """How many of the people who speak do so in another language than English."""
 FACE_WEIGHT, MOUTH_WEIGHT = 3.0, 6.0
+LONGEST_S = 15.0
 MOUTH_VALUES = 3 * TIME_STRIDE
 
 
@@ -45,7 +47,8 @@ MOUTH_VALUES = 3 * TIME_STRIDE
 class Kind:
     """One kind of training sample: how long, at which sizes, and whether it has pictures. 0 seconds: one picture, no sound.
 
-    `photos` is the share of clips that show something unlike the world, which stays as it is, from a first frame that is given.
+    `photos` is the share of clips that show something unlike the world, which stays as it is, from a first frame that is given;
+    `balls` that of a ball in a person's place.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Kind:
     sizes: tuple[tuple[int, int], ...]
     pictures: bool = True
     photos: float = 0.0
+    balls: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -123,10 +127,11 @@ def make_clips(seeds: range, *, kind: Kind, codecs: Codecs) -> list[Clip]:
 def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
     rng = np.random.default_rng((seed, 41))
     width, height = kind.sizes[int(rng.integers(len(kind.sizes)))]
-    scene = replace(sample_scene(seed, seconds=max(kind.seconds, 2)), move="locked")
+    sample = sample_ball_scene if rng.random() < kind.balls else sample_scene
+    scene = replace(sample(seed, seconds=max(kind.seconds, 2)), move="locked")
     is_photo = bool(rng.random() < kind.photos)
     if is_photo:
-        scene = replace(scene, line="")
+        scene = replace(scene, line="", ball=None)
     elif scene.line and rng.random() < FOREIGN_SHARE:
         language = tuple(TONGUES)[int(rng.integers(len(TONGUES)))]
         scene = speaking(scene, language, seconds=max(kind.seconds, 2) - 0.5)
@@ -138,8 +143,10 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
         first, num_frames, total = int(rng.integers(50)), 1, 50
     motion = move(scene, speech, num_frames=total)
     if (
-        not kind.seconds and motion.lids[first] > 0
-    ):  # a clip from text begins with such a picture: nobody blinks
+        not kind.seconds and scene.ball
+    ):  # a clip from text begins with such a picture: the ball is still held,
+        first = 0
+    elif not kind.seconds and motion.lids[first] > 0:  # nobody blinks
         first = int(np.argmin(motion.lids))
     video_vae, audio_vae, _ = encoders(codecs)
     if kind.pictures:
@@ -164,14 +171,25 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
         audio = audio_vae.encode(torch.from_numpy(sound)[None])[0]
     else:
         audio = torch.zeros(0, audio_vae.config.latent_channels)
-    start_s = scene.line_start_s - first / FPS
-    spoken = (
-        [(phoneme_id(p.symbol), start_s + p.start_s, p.duration_s) for p in speech.phonemes] if speech else []
-    )
-    rows = phonemes_of(spoken, num_audio=num_frames)
+    rows = phonemes_of(heard(scene, speech, before_s=first / FPS), num_audio=num_frames)
     texts = [caption_of_setting(scene, rng).text if is_photo else tell(scene, rng) for _ in range(CAPTIONS)]
     told = torch.cat([rows.ids, rows.starts, rows.log_durations])
     return _Untold(video, weight, mouth, audio, texts, told, is_photo)
+
+
+def heard(scene: Scene, speech: Speech | None, *, before_s: float = 0.0) -> list[Spoken]:
+    """Return what is spoken and what knocks, on the clock of a clip that begins `before_s` after the scene."""
+    start_s = scene.line_start_s
+    events = (
+        [(phoneme_id(p.symbol), start_s + p.start_s, p.duration_s) for p in speech.phonemes] if speech else []
+    )
+    if scene.ball:
+        fallen = scene.ball.fall.impacts(LONGEST_S)
+        events += [(phoneme_id(IMPACT), impact.time_s, impact.heard_s) for impact in fallen]
+    return [
+        (symbol, at_s - before_s, length_s)
+        for symbol, at_s, length_s in sorted(events, key=lambda event: event[1])
+    ]
 
 
 def tell(scene: Scene, rng: np.random.Generator) -> str:
@@ -180,9 +198,13 @@ def tell(scene: Scene, rng: np.random.Generator) -> str:
     if rng.random() >= COMPLETED_SHARE:
         return told.text
     facts = {name: value for name, value in scene.attributes().items() if name != "speaks"}
-    if facts["gender"] == "woman":
+    if facts.get("gender") == "woman":
         del facts["beard"]
     reading = {name: value if name in told.mentioned else None for name, value in facts.items()}
+    if scene.ball:
+        reading["subject"] = facts["subject"] if told.subject == facts["subject"] else None
+    else:
+        del facts["subject"], reading["subject"]
     return complete(told.text, {name: facts[name] for name in facts if reading[name] is None}, reading)
 
 

@@ -18,19 +18,22 @@ from jaxtyping import Float, Int
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from happyhorse.model.text import TextConfig, TextEncoder, train_tokenizer
+from happyhorse.model.checkpoint import description, load_tensors
+from happyhorse.model.text import FORMAT, TextConfig, TextEncoder, train_tokenizer
 from happyhorse.world import words
 from happyhorse.world.caption import Caption, caption, swapped_colours
 from happyhorse.world.phrases import Split
-from happyhorse.world.scene import ATTRIBUTES, Scene, sample_scene
+from happyhorse.world.scene import ATTRIBUTES, Scene, sample_ball_scene, sample_scene
 
 BATCH_SIZE = 64
-LEARNING_RATE = 1.5e-3
+LEARNING_RATE, GROWN_RATE = 1.5e-3, 5e-4
+"""Of an encoder from nothing, and of one that already reads."""
 WARMUP_STEPS = 100
 REPORT_EVERY_S = 20.0
 SAVE_EVERY_S = 60.0
 NUM_TOKENIZER_CAPTIONS = 12_000
 BPE_DROPOUT = 0.06
+BALL_SHARE = 0.1
 EVAL_SEED = 2**40
 """Scenes of evaluation are numbered from here; training stays below."""
 
@@ -56,9 +59,9 @@ class Sample:
     def targets(self) -> list[int]:
         """Index of each attribute's value; one past the last for "not mentioned"."""
         facts = self.scene.attributes()
+        told = {name: facts[name] for name in self.caption.mentioned} | {"subject": self.caption.subject}
         return [
-            values.index(facts[name]) if name in self.caption.mentioned else len(values)
-            for name, values in ATTRIBUTES.items()
+            values.index(told[name]) if told.get(name) else len(values) for name, values in ATTRIBUTES.items()
         ]
 
 
@@ -75,12 +78,12 @@ def run(
     Args:
         out: the weights file (.safetensors); its folder is made.
         minutes: training time, earlier runs included when resuming; the learning rate falls to zero over it.
-        resume: go on from `<out>.state` if it is there.
+        resume: go on from `<out>.state` if it is there, else from the weights in `out`: what fits of them, if the world has grown.
         seed: of weights and captions.
         on_report: called about every 20 s.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(out, minutes=minutes, seed=seed)
+    trainer = Trainer(out, minutes=minutes, seed=seed, resume=resume)
     if resume and trainer.state_path.exists():
         trainer.resume()
     trainer.train(on_report)
@@ -89,12 +92,14 @@ def run(
 class Trainer:
     """The encoder, its optimizer and the clock."""
 
-    def __init__(self, out: Path, *, minutes: float, seed: int) -> None:
+    def __init__(self, out: Path, *, minutes: float, seed: int, resume: bool = False) -> None:
         torch.manual_seed(seed)
         self.out, self.minutes, self.seed = out, minutes, seed
         self.state_path = out.with_name(out.name + ".state")
         self.step, self.seconds = 0, 0.0
-        self.encoder = new_encoder(seed=seed)
+        grown = resume and out.exists()
+        self.encoder = grown_encoder(out) if grown else new_encoder(seed=seed)
+        self.learning_rate = GROWN_RATE if grown else LEARNING_RATE
         self.averaged = {name: p.detach().clone() for name, p in self.encoder.named_parameters()}
         matrices = [
             p
@@ -103,7 +108,7 @@ class Trainer:
         ]
         others = [p for n, p in self.encoder.named_parameters() if not any(p is m for m in matrices)]
         groups = [{"params": matrices, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.98))
+        self.optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, betas=(0.9, 0.98))
 
     def train(self, on_report: Callable[[Report], None] | None = None) -> None:
         """Step until the time is over, saving on the way."""
@@ -124,7 +129,9 @@ class Trainer:
     def _step(self, tokenizer: Tokenizer) -> tuple[float, float]:
         progress = min(1.0, self.seconds / (60 * self.minutes))
         rate = (
-            LEARNING_RATE * min(1.0, (self.step + 1) / WARMUP_STEPS) * (0.02 + 0.98 * (1 - progress) ** 1.0)
+            self.learning_rate
+            * min(1.0, (self.step + 1) / WARMUP_STEPS)
+            * (0.02 + 0.98 * (1 - progress) ** 1.0)
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -179,49 +186,57 @@ def new_encoder(*, seed: int, num_captions: int = NUM_TOKENIZER_CAPTIONS) -> Tex
     return TextEncoder(base, tokenizer)
 
 
+def grown_encoder(path: Path) -> TextEncoder:
+    """Return an encoder of today's attributes with the tokenizer of a trained one, and all its weights that still fit."""
+    with description(path, FORMAT) as metadata:
+        tokenizer = Tokenizer.from_str(metadata["tokenizer"])
+    encoder = TextEncoder(TextConfig(attributes=tuple(ATTRIBUTES.items())), tokenizer)
+    mine = encoder.state_dict()
+    fitting = {k: v for k, v in load_tensors(path).items() if k in mine and mine[k].shape == v.shape}
+    encoder.load_state_dict(fitting, strict=False)
+    return encoder
+
+
 def draw_batch(
     rng: np.random.Generator, size: int, *, split: Split = "train", first_seed: int = 0
 ) -> list[Sample]:
     """Draw scenes and a caption of each; one in a hundred captions is empty."""
     samples = []
     for _ in range(size):
-        scene = sample_scene(first_seed + int(rng.integers(2**40)), seconds=float(rng.uniform(3, 8)))
+        sample = sample_ball_scene if rng.random() < BALL_SHARE else sample_scene
+        scene = sample(first_seed + int(rng.integers(2**40)), seconds=float(rng.uniform(3, 8)))
         told = caption(scene, rng, split=split)
         if split == "train" and rng.random() < 0.01:
-            told = Caption("", frozenset(), about_person=False)
+            told = Caption("", frozenset(), subject="")
         samples.append(Sample(scene, told))
     return samples
 
 
-Batch = tuple[Int[Tensor, "b m"], Int[Tensor, "b a"], Float[Tensor, " b"]]
+Batch = tuple[Int[Tensor, "b m"], Int[Tensor, "b a"]]
 
 
 def _by_length(
     samples: list[Sample], tokenizer: Tokenizer, max_tokens: int, parts: int = 3
 ) -> Iterator[Batch]:
-    """Split a batch into parts of like length, to spare padding: ids, targets, whether a person is spoken of."""
+    """Split a batch into parts of like length, to spare padding: ids and targets."""
     rows = [e.ids[:max_tokens] for e in tokenizer.encode_batch([s.caption.text for s in samples])]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     for chunk in np.array_split(np.array(order), parts):
         width = max(1, *(len(rows[i]) for i in chunk))
         ids = torch.tensor([rows[i] + [0] * (width - len(rows[i])) for i in chunk])
         targets = torch.tensor([samples[i].targets() for i in chunk])
-        yield ids, targets, torch.tensor([float(samples[i].caption.about_person) for i in chunk])
+        yield ids, targets
 
 
 def _loss(encoder: TextEncoder, batch: Batch) -> tuple[Float[Tensor, ""], int]:
-    """Cross-entropy over values and "not mentioned", and the spare heads; and how many attributes were read right."""
-    ids, targets, person = batch
+    """Cross-entropy over values and "not mentioned"; and how many attributes were read right."""
+    ids, targets = batch
     with torch.autocast("cpu", dtype=torch.bfloat16):
         features = encoder(ids)
     logits = encoder.logits(features)
     losses = [F.cross_entropy(scores, targets[:, i], label_smoothing=0.01) for i, scores in enumerate(logits)]
     hits = sum(int((scores.argmax(-1) == targets[:, i]).sum()) for i, scores in enumerate(logits))
-    absent = torch.tensor([len(values) for values in ATTRIBUTES.values()])
-    mentions, people = encoder.spare(features)
-    spare = F.binary_cross_entropy_with_logits(mentions, (targets != absent).float())
-    spare = spare + F.binary_cross_entropy_with_logits(people, person)
-    return torch.stack(losses).mean() + 0.1 * spare, hits
+    return torch.stack(losses).mean(), hits
 
 
 def _with_dropout(tokenizer: Tokenizer) -> Tokenizer:
@@ -244,10 +259,9 @@ def accuracies(
     for i in range(0, size, 64):
         chunk = samples[i : i + 64]
         for sample, reading in zip(chunk, encoder.read([s.caption.text for s in chunk]), strict=True):
-            facts = sample.scene.attributes()
-            for name in ATTRIBUTES:
-                if name in sample.caption.mentioned:
-                    hits[name].append(reading[name].value == facts[name])
+            for (name, values), target in zip(ATTRIBUTES.items(), sample.targets(), strict=True):
+                if target < len(values):
+                    hits[name].append(reading[name].value == values[target])
                 else:
                     quiet[name].append(reading[name].value is None)
     return {name: (_mean(hits[name]), _mean(quiet[name])) for name in ATTRIBUTES}

@@ -38,10 +38,10 @@ MOST = (WIDE, WIDE, WIDE, TALL, SQUARE)
 RARE = ((224, 96), (96, 224), (224, 160), (160, 224), (192, 160), (160, 192))
 BY_RATIO = {"16:9": WIDE, "9:16": TALL, "1:1": SQUARE}
 KINDS: dict[str, Kind] = {
-    "picture": Kind("picture", 0, (*MOST, *MOST, *RARE)),
-    "voice": Kind("voice", 3, (WIDE,), pictures=False),
-    "short": Kind("short", 2, (*MOST, *MOST, *RARE), photos=0.15),
-    "long": Kind("long", 5, MOST, photos=0.15),
+    "picture": Kind("picture", 0, (*MOST, *MOST, *RARE), balls=0.07),
+    "voice": Kind("voice", 3, (WIDE,), pictures=False, balls=0.08),
+    "short": Kind("short", 2, (*MOST, *MOST, *RARE), photos=0.15, balls=0.16),
+    "long": Kind("long", 5, MOST, photos=0.15, balls=0.16),
 }
 BATCH = {"picture": 48, "voice": 12, "short": 6, "long": 3}
 CAPACITY = {"picture": 24_000, "voice": 3000, "short": 1500, "long": 500}

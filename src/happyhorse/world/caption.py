@@ -26,14 +26,14 @@ _COLOURED = ("hair_colour", "top_colour")
 
 @dataclass(frozen=True)
 class Caption:
-    """A prompt, the attributes it gives away, whether it speaks of a person at all, and what it has in quotes.
+    """A prompt, the attributes it gives away, what it says is seen (a value of "subject", or nothing), and what it has in quotes.
 
     The quoted line is now and then another than the scene's: words in quotes say nothing of the scene.
     """
 
     text: str
     mentioned: frozenset[str]
-    about_person: bool
+    subject: str
     quoted: str = ""
 
 
@@ -42,6 +42,8 @@ def caption(
 ) -> Caption:
     """Write one prompt for the scene; `keep` fixes which attributes are named, else each is left out at random."""
     writer = _Writer(scene, rng, split, keep)
+    if scene.ball:
+        return writer.about_ball()
     roll = rng.random()
     if keep is None and roll < 0.07:
         return writer.without_person()
@@ -174,6 +176,7 @@ class _Writer(Phrases):
             (self.pick("skin|complexion|skin tone"), self.say("skin", words.SKIN)),
             ("glasses", self.facts["glasses"] if "glasses" in self.told else ""),
             ("beard", self.facts["beard"] if "beard" in self.told else ""),
+            (self.pick("hat|headwear"), self.say("hat", words.HAT)),
             (self.pick("place|location|setting|where|background"), bare(self.setting()[0])),
             (self.pick("time|time of day|light|when"), self.say("time", words.TIME_NOUNS)),
             (self.pick("weather|sky"), self.say("weather", words.WEATHER_NOUNS)),
@@ -225,11 +228,48 @@ class _Writer(Phrases):
         if self.chance(0.1):
             self.told, sentences = set(), [self.foreign() for _ in range(int(self.rng.integers(1, 4)))]
         text = ". ".join(capital(s.strip()) for s in self.shuffled(sentences)) + "."
-        return Caption(self._roughen(tidy(text)), frozenset(self.told), about_person=False)
+        return Caption(self._roughen(tidy(text)), frozenset(self.told), subject="")
+
+    def about_ball(self) -> Caption:
+        """A prompt about a ball that bounces: a sentence, labelled parts or tags; its colour and the rest are told or not."""
+        told_colour = self.chance(0.75)
+        assert self.scene.ball is not None
+        colour = self.word(words.TOP_COLOUR, self.scene.ball.colour) if told_colour else ""
+        noun = self.pick(words.BALL["noun"], held=True)
+        mood = self.pick(words.MOODS) if self.chance(0.15) else ""
+        subject = " ".join(word for word in (self.pick("a|a|one|the"), mood, colour, noun) if word)
+        if colour and self.chance(0.12):
+            subject = f"{self.pick('a|the')} {noun} in {colour}"
+        deed = self.pick(words.BALL["verb"], held=True) if self.chance(0.9) else ""
+        where = self.pick(words.BALL["place"], held=True) if self.chance(0.7) else ""
+        heard = self.pick(words.BALL["sound"], held=True) if self.chance(0.4) else ""
+        voice = self.speech(finite=False)
+        roll, setting = self.rng.random(), self.setting(nouns=self.chance(0.4))
+        if roll < 0.55:
+            first = f"{self.frame('|||we see |a video of |close on |*behold, ')}{subject} {deed} {where} {' '.join(setting)}"
+            rest = [heard, voice, ", ".join(self.camera(clauses=True)), ", ".join(self.decor(2))]
+            text = ". ".join(capital(s.strip()) for s in [first, *self.shuffled(rest)] if s.strip()) + "."
+        elif roll < 0.75:
+            parts = [
+                ("Subject", subject),
+                ("Action", f"{deed} {where}".strip()),
+                ("Environment", ", ".join(self.shuffled(setting))),
+                ("Style", ", ".join(self.decor(3))),
+                ("Camera", ", ".join(self.camera())),
+                ("Audio", ", ".join(self.shuffled([heard, voice]))),
+            ]
+            text = ". ".join(f"{label}: {part}" for label, part in parts if part.strip(" ,"))
+        else:
+            tags = [subject, deed, where, *setting, *self.camera(), heard, voice, *self.decor(2)]
+            text = self.pick(", |, |; ").join(tag for tag in self.shuffled(tags) if tag)
+        seen = f"{self.scene.ball.colour} ball" if told_colour else "ball"
+        return Caption(
+            self._roughen(tidy(text)), frozenset(self.told & set(self.facts)), subject=seen, quoted=self.line
+        )
 
     def finish(self, text: str) -> Caption:
         """Tidy the text, let the odd slip in, and say what it gives away."""
-        return Caption(self._roughen(tidy(text)), frozenset(self.told), about_person=True, quoted=self.line)
+        return Caption(self._roughen(tidy(text)), frozenset(self.told), subject="person", quoted=self.line)
 
     def _roughen(self, text: str) -> str:
         roll = self.rng.random()

@@ -9,6 +9,7 @@ import skia
 from numpy.typing import NDArray
 
 from happyhorse.world.backdrop import Backdrop
+from happyhorse.world.ball import BallPainter
 from happyhorse.world.ink import fill, gradient
 from happyhorse.world.motion import Motion
 from happyhorse.world.person import PersonPainter
@@ -30,6 +31,11 @@ class ScenePainter:
         self.side = 1 if scene.seed % 2 else -1
         self.backdrop = Backdrop(scene, width=width, height=height)
         self.person = PersonPainter(scene.person, self.side)
+        self.ball = (
+            BallPainter(scene, scene.ball, half_width=width / height / 2, light=self.side)
+            if scene.ball
+            else None
+        )
         size, self.head_y = _HEAD[scene.shot]
         self.head = size * min(1.0, 0.9 * width / height)
         self.surface = skia.Surface.MakeRasterN32Premul(width, height)
@@ -49,12 +55,15 @@ class ScenePainter:
                     self.backdrop.draw_behind(canvas, time_s)
         with skia.AutoCanvasRestore(canvas):
             self._aim(canvas, i, _PARALLAX[2])
-            canvas.translate(0, self.head_y)
-            canvas.scale(self.head, self.head)
-            self.person.draw(canvas, self.motion, i)
+            if self.ball:
+                self.ball.draw(canvas, time_s)
+            else:
+                canvas.translate(0, self.head_y)
+                canvas.scale(self.head, self.head)
+                self.person.draw(canvas, self.motion, i)
         with skia.AutoCanvasRestore(canvas):
             self._aim(canvas, i, _PARALLAX[3])
-            if self.scene.shot == "medium shot":
+            if self.scene.shot == "medium shot" and not self.ball:
                 self.backdrop.draw_layer(canvas, 2)
             self.backdrop.draw_before(canvas, time_s)
         self._grade(canvas)
@@ -62,11 +71,16 @@ class ScenePainter:
         return np.ascontiguousarray(self.surface.toarray(colorType=skia.kRGBA_8888_ColorType)[:, :, :3])
 
     def face_box(self, i: int) -> tuple[int, int, int, int]:
-        """Return left, top, right, bottom of the face in frame i, in pixels, cut to the picture."""
+        """Return left, top, right, bottom of the face, or of the ball, in frame i, in pixels, cut to the picture."""
+        if self.ball:
+            x, y, _ = self.ball.place(i / self.fps)
+            half = 1.3 * self.ball.radius
+        else:
+            x, y = self.head * float(self.motion.sway[i]), self.head_y
+            half = self.head * 0.5
         zoom = float(self.motion.zoom[i]) * _PARALLAX[2]
-        x = zoom * (self.head * float(self.motion.sway[i]) - float(self.motion.pan_x[i]))
-        y = zoom * (self.head_y - float(self.motion.pan_y[i]))
-        half = zoom * self.head * 0.5
+        x, y = zoom * (x - float(self.motion.pan_x[i])), zoom * (y - float(self.motion.pan_y[i]))
+        half *= zoom
         left, top = self.width / 2 + (x - 0.8 * half) * self.height, (0.5 + y - half) * self.height
         right, bottom = left + 1.6 * half * self.height, top + 2 * half * self.height
         return (

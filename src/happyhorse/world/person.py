@@ -8,6 +8,7 @@ from __future__ import annotations
 import skia
 
 from happyhorse.world.hair import hair_before, hair_behind
+from happyhorse.world.hat import HatPainter
 from happyhorse.world.ink import curve, darker, fill, gradient, lighter, mirrored, mix, oval, stroke
 from happyhorse.world.motion import Motion
 from happyhorse.world.scene import HAIR, SKIN, TOP, Person
@@ -19,7 +20,7 @@ _INK = (40, 30, 42)
 
 def _face_path(jaw: float) -> skia.Path:
     """Crown at -0.5, chin at 0.5, 0.76 wide; jaw 0 is round, 1 square."""
-    j = 0.26 + 0.05 * jaw
+    j = 0.245 + 0.085 * jaw
     return curve(
         (0, -0.5),
         (0.26, -0.5, 0.385, -0.32, 0.38, -0.05),
@@ -54,10 +55,10 @@ class PersonPainter:
         man = person.gender == "man"
         skin, hair, top = SKIN[person.skin], HAIR[person.hair_colour], TOP[person.top_colour]
         self.face = _face_path(1.0 if man else 0.0)
-        self.torso = _torso(0.80 if man else 0.68)
+        self.torso = _torso(0.86 if man else 0.64)
         self.back = hair_behind(person.hair_style)
         self.front = hair_before(person.hair_style)
-        self.neck_width = 0.19 if man else 0.155
+        self.neck_width = 0.205 if man else 0.145
         # the shaded half: a copy of the face shifted towards the light is cut out of it
         self.shade_x = 0.24 * light
         self.skin = fill(skin)
@@ -79,10 +80,10 @@ class PersonPainter:
                 0.0 if person.skin in ("brown", "dark") else 0.6 * (person.manner % 2),
             )
         )
-        self.brow = stroke(darker(mix(hair, (70, 50, 44), 0.35), 0.30), 0.040 if man else 0.032)
-        self.lash = stroke(_INK, 0.030 if man else 0.040)
-        lips = mix(skin, (190, 40, 60), 0.30 if man else 0.66)
-        self.lips = stroke(darker(lips, 0.10), 0.030 if man else 0.044)
+        self.brow = stroke(darker(mix(hair, (70, 50, 44), 0.35), 0.30), 0.056 if man else 0.026)
+        self.lash = stroke(_INK, 0.026 if man else 0.046)
+        lips = mix(skin, (196, 30, 62), 0.18 if man else 0.80)
+        self.lips = stroke(darker(lips, 0.10), 0.028 if man else 0.052)
         self.mouth = fill((98, 22, 36))
         self.tongue = fill((222, 100, 106))
         self.teeth = fill(_WHITE)
@@ -90,6 +91,8 @@ class PersonPainter:
         self.beard = fill(darker(hair, 0.12))
         self.frame = stroke((36, 34, 44), 0.030)
         self.lens = fill((214, 234, 250), 0.22)
+        self.wings = not man
+        self.hat = HatPainter(person.hat, top, light) if person.hat != "no" else None
 
     def draw(self, canvas: skia.Canvas, motion: Motion, i: int) -> None:
         """Draw frame i of the motion around the origin."""
@@ -241,6 +244,9 @@ class PersonPainter:
             ),
             self.hair_shine,
         )
+        if self.hat:
+            canvas.translate(0, -0.07)
+            self.hat.draw(canvas)
         canvas.restore()
         if self.person.glasses:
             self._draw_glasses(canvas, x, y)
@@ -350,6 +356,9 @@ class PersonPainter:
                 ),
                 self.lash,
             )
+            if self.wings:
+                out = side * 0.098
+                canvas.drawLine(cx + out, cy + 0.002, cx + 1.38 * out, cy - 0.042, self.lash)
 
     def _draw_glasses(self, canvas: skia.Canvas, x: float, y: float) -> None:
         for side in (-1, 1):

@@ -77,20 +77,21 @@ class Phrases:
         self.facts = scene.attributes()
         if keep is None:
             share = _KEEP[int(rng.integers(len(_KEEP)))]
-            keep = frozenset(name for name in ATTRIBUTES if rng.random() < share * self._interest(name))
+            told = [name for name in ATTRIBUTES if name != "subject"]
+            keep = frozenset(name for name in told if rng.random() < share * self._interest(name))
         self.told = set(keep)
         self.line = ""
         self.gendered = "gender" in self.told
-        woman = self.facts["gender"] == "woman"
+        woman = scene.person.gender == "woman"
         self.they = ("she" if woman else "he") if self.gendered else self.pick("they|the person|the speaker")
         self.their = ("her" if woman else "his") if self.gendered else "their"
 
     def _interest(self, name: str) -> float:
         """How readily a prompt says this: absence of glasses and beards, dry air and silence are rarely worth a word."""
-        dull = {"glasses": "no", "beard": "no", "weather": "clear"}
-        if dull.get(name) != self.facts[name]:
+        dull = {"glasses": "no", "beard": "no", "hat": "no", "weather": "clear"}
+        if dull.get(name) != self.facts.get(name):
             return 1.0
-        return 0.1 if name == "beard" and self.facts["gender"] == "woman" else 0.35
+        return 0.1 if name == "beard" and self.scene.person.gender == "woman" else 0.35
 
     # Dice
 
@@ -222,6 +223,11 @@ class Phrases:
                 before.append(self.say("skin", words.DEMONYMS))
             else:
                 after.append(self.skin())
+        self._worn(before, after)
+        return self.shuffled(before), self.shuffled(after), self.clothes()
+
+    def _worn(self, before: list[str], after: list[str]) -> None:
+        """Add glasses, beard and hat, each if told."""
         for name, table, adjectives in (
             ("glasses", words.GLASSES, words.GLASSES_BEFORE),
             ("beard", words.BEARD, words.BEARD_BEFORE),
@@ -232,10 +238,11 @@ class Phrases:
                     before.append(self.word(adjectives, self.facts[name]))
                 else:
                     after.append(self.say(name, table))
+        if "hat" in self.told:
+            after.append(self.say("hat", words.HAT))
         bearded = self.facts["beard"] == "yes" and {"beard", "hair_colour"} <= self.told
         if bearded and "hair_style" not in self.told and self.chance(0.5):
             after.append(f"a {self.say('hair_colour', words.HAIR_COLOUR)} beard")
-        return self.shuffled(before), self.shuffled(after), self.clothes()
 
     def subject(self) -> str:
         """One noun phrase for the person with all that is told of the look."""
@@ -287,6 +294,8 @@ class Phrases:
         if "glasses" in self.told:
             sentences.append(f"{{T}} {self.pick('has|appears with')} {self.say('glasses', words.GLASSES)}")
         sentences.append(f"{{T}} has {self.say('beard', words.BEARD)}" if "beard" in self.told else "")
+        if "hat" in self.told:
+            sentences.append(f"{{T}} {self.pick('has|wears|is wearing')} {self.say('hat', words.HAT)}")
         return [self.with_pronouns(sentence) for sentence in self.shuffled(sentences)]
 
     def _hair_sentence(self, colour: str) -> str:
@@ -364,7 +373,9 @@ class Phrases:
         frame = self.pick(
             "{T} {d} the {n}|{T} {d} {t} {n}|{T} {d} a {c} {n}|{T} {d} the {n}, {t} hand on a {c} {m}"
         )
-        frame = frame.replace("{c}", self.pick(words.ANY_COLOUR)).replace("{n}", self.pick(words.THINGS))
+        frame = frame.replace("{c}", self.pick(words.ANY_COLOUR)).replace(
+            "{n}", self.pick(f"{words.THINGS}|ball|football")
+        )
         frame = (
             frame.replace("{m}", self.pick(words.THINGS)).replace("{T}", self.they).replace("{t}", self.their)
         )

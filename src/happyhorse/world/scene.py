@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from happyhorse.bounce import Fall
 from happyhorse.world.lines import sample_line
 
 Colour = tuple[int, int, int]
@@ -45,10 +46,13 @@ TOP: dict[str, Colour] = {
     "grey": (146, 150, 158),
     "black": (46, 46, 54),
 }
+BALL_COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white", "black")
 HAIR_STYLES = {
     "woman": ("long", "bob", "bun", "curly", "short"),
     "man": ("short", "buzz", "curly", "long", "quiff"),
 }
+HATS = ("no", "cap", "beanie", "straw hat")
+HAT_SHARE, VOICE_OVER_SHARE = 0.22, 0.2
 GARMENTS = ("t-shirt", "sweater", "hoodie", "jacket", "shirt")
 ENVIRONMENTS = ("studio", "cafe", "kitchen", "office", "street", "beach", "forest", "plain")
 TIMES = ("day", "golden hour", "night")
@@ -72,11 +76,23 @@ class Person:
     beard: bool
     voice: str
     manner: int
+    hat: str = "no"
+
+
+@dataclass(frozen=True)
+class Ball:
+    """A ball that is let fall onto a table."""
+
+    colour: str
+    fall: Fall
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One shot of one person who speaks to camera, or is silent where `line` is empty."""
+    """One shot of one person who speaks to camera, or is silent where `line` is empty.
+
+    With a `ball`, it is seen in the person's place and the person, if heard, speaks from beside the camera.
+    """
 
     person: Person
     environment: str
@@ -87,11 +103,23 @@ class Scene:
     line: str
     line_start_s: float
     seed: int
+    ball: Ball | None = None
 
     def attributes(self) -> dict[str, str]:
         """Ground truth by name: what a prompt may say and a reader of frames may be asked."""
+        shared = {
+            "environment": self.environment,
+            "time": self.time,
+            "weather": self.weather,
+            "shot": self.shot,
+            "move": self.move,
+            "speaks": "yes" if self.line else "no",
+        }
+        if self.ball:
+            return {"subject": f"{self.ball.colour} ball", **shared}
         person = self.person
         return {
+            "subject": "person",
             "gender": person.gender,
             "skin": person.skin,
             "hair_style": person.hair_style,
@@ -100,12 +128,8 @@ class Scene:
             "top_colour": person.top_colour,
             "glasses": "yes" if person.glasses else "no",
             "beard": "yes" if person.beard else "no",
-            "environment": self.environment,
-            "time": self.time,
-            "weather": self.weather,
-            "shot": self.shot,
-            "move": self.move,
-            "speaks": "yes" if self.line else "no",
+            "hat": person.hat,
+            **shared,
         }
 
 
@@ -124,7 +148,10 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "shot": SHOTS,
     "move": MOVES,
     "speaks": ("no", "yes"),
+    "hat": HATS,
+    "subject": ("person", "ball", *(f"{colour} ball" for colour in BALL_COLOURS)),
 }
+"""Values by name. A ball without a colour is one that a prompt leaves open; no scene has it."""
 
 VOICES = {"woman": ("en-us-female", "en-gb-female"), "man": ("en-us-male", "en-gb-male")}
 
@@ -136,7 +163,7 @@ def _pick(rng: np.random.Generator, names: tuple[str, ...]) -> str:
 def sample_person(rng: np.random.Generator) -> Person:
     """Draw an identity; every colour is as likely as any other, so that none is learned as the default."""
     gender = _pick(rng, ("woman", "man"))
-    return Person(
+    person = Person(
         gender=gender,
         skin=_pick(rng, tuple(SKIN)),
         hair_style=_pick(rng, HAIR_STYLES[gender]),
@@ -148,6 +175,8 @@ def sample_person(rng: np.random.Generator) -> Person:
         voice=_pick(rng, VOICES[gender]),
         manner=int(rng.integers(2**31)),
     )
+    dice = np.random.default_rng((person.manner, 3))
+    return replace(person, hat=_pick(dice, HATS[1:]) if dice.random() < HAT_SHARE else "no")
 
 
 def sample_scene(seed: int, *, seconds: float = 5.0) -> Scene:
@@ -167,6 +196,14 @@ def sample_scene(seed: int, *, seconds: float = 5.0) -> Scene:
         line_start_s=float(rng.uniform(0.1, 0.4)),
         seed=seed,
     )
+
+
+def sample_ball_scene(seed: int, *, seconds: float = 5.0) -> Scene:
+    """Draw scene number `seed` with a ball in it; now and then someone unseen speaks over it."""
+    dice = np.random.default_rng((seed, 51))
+    scene = sample_scene(seed, seconds=seconds)
+    ball = Ball(_pick(dice, BALL_COLOURS), Fall.sample(seed))
+    return replace(scene, ball=ball, line=scene.line if dice.random() < VOICE_OVER_SHARE else "")
 
 
 def with_person(scene: Scene, person: Person) -> Scene:

@@ -14,6 +14,7 @@ Sound = NDArray[np.float32]
 
 SPEECH_RMS = 0.10
 _RATE_SPREAD = 0.12
+_RING_S = 0.35
 
 
 def speak_line(scene: Scene, *, aloud: bool = True) -> Speech | None:
@@ -100,9 +101,29 @@ def ambience(scene: Scene, num_samples: int) -> NDArray[np.float64]:
     return sound
 
 
+def impacts(scene: Scene, num_samples: int) -> NDArray[np.float64]:
+    """The ball on the table: for each impact a knock and the table's own dull tone after it."""
+    sound: NDArray[np.float64] = np.zeros(num_samples)
+    if scene.ball is None:
+        return sound
+    rng = np.random.default_rng((scene.seed, 13))
+    tone_hz = rng.uniform(150, 260) if scene.environment in OPEN_AIR else rng.uniform(110, 190)
+    time_s = np.arange(round(_RING_S * SAMPLE_RATE)) / SAMPLE_RATE
+    knock = _noise(rng, len(time_s), 900, 7000, 0.5) * np.exp(-time_s / 0.006)
+    ring = sum(
+        weight * np.sin(2 * np.pi * tone_hz * ratio * time_s) * np.exp(-time_s * ratio / 0.045)
+        for ratio, weight in ((1.0, 1.0), (2.3, 0.45), (4.1, 0.2))
+    )
+    for impact in scene.ball.fall.impacts(num_samples / SAMPLE_RATE):
+        at = round(impact.time_s * SAMPLE_RATE)
+        heard = (0.30 * ring + 0.10 * knock)[: num_samples - at]
+        sound[at : at + len(heard)] += impact.speed**1.3 * heard
+    return sound
+
+
 def render(scene: Scene, speech: Speech | None, *, num_samples: int) -> Sound:
     """Return the clip's sound; the voice starts at `scene.line_start_s` and stays on top of the ambience."""
-    mix = ambience(scene, num_samples)
+    mix = ambience(scene, num_samples) + impacts(scene, num_samples)
     if speech is not None:
         voice = speech.waveform.astype(np.float64)
         level = np.sqrt(np.mean(voice[np.abs(voice) > 0.02 * np.abs(voice).max()] ** 2) + 1e-12)

@@ -154,6 +154,25 @@ BEARD_BEFORE: dict[str, str] = {
     "no": "clean-shaven|beardless|*smooth-faced",
     "yes": "bearded|bearded|unshaven|*whiskered",
 }
+HAT: dict[str, str] = {
+    "no": "no hat|no hat|no headwear|bareheaded|without a hat|*nothing on the head",
+    "cap": "a cap|a cap|a baseball cap|a peaked cap|a trucker cap|a ball cap|a flat cap|*a snapback",
+    "beanie": "a beanie|a beanie|a knit cap|a woolly hat|a knitted hat|a wool hat|a bobble hat|a winter hat|*a toque",
+    "straw hat": "a straw hat|a straw hat|a sun hat|a hat|a wide-brimmed hat|a brimmed hat|a summer hat|a fedora|a cowboy hat|*a boater",
+}
+BALL: dict[str, str] = {
+    "noun": "ball|ball|rubber ball|bouncy ball|bouncing ball|toy ball|beach ball|small ball|shiny ball|ball with a white stripe|*playball",
+    "verb": (
+        "bounces|bounces|is bouncing|bounces up and down|drops and bounces|falls and bounces|hops|keeps bouncing|jumps up and down|"
+        "is dropped|falls|drops|bounces again and again|bouncing|bouncing up and down|falling|*rebounds"
+    ),
+    "place": "on a table|on the table|on a wooden table|on the floor|on a table top|on a ledge|on the ground|on a hard surface|*upon a counter",
+    "sound": (
+        "each bounce can be heard|a thud with every bounce|the sound of the ball hitting the table|thud, thud|hollow thuds|"
+        "the knock of the ball|bouncing sounds|impact sounds|*one dull knock at a time"
+    ),
+}
+"""A ball that bounces: how it is called, what it does, on what, and how it sounds."""
 ENVIRONMENT: dict[str, str] = {
     "studio": (
         "in a studio|in a studio|at a news desk|in a TV studio|in a broadcast studio|in a newsroom|"
@@ -410,7 +429,7 @@ DEEDS = (
 THINGS = (
     "dragon|car|mug|curtain|dog|cat|horse|castle|spaceship|bicycle|balloon|boat|robot|lamp|chair|plant|"
     "flower|bottle|bird|umbrella|piano|phone|truck|rocket|mountain|river|bridge|statue|lion|whale|candle|"
-    "clock|book|guitar|train|tent|butterfly|fish|ball|kite|vase|sofa|rug|cake|apple|cup|laptop|poster|"
+    "clock|book|guitar|train|tent|butterfly|fish|kite|vase|sofa|rug|cake|apple|cup|laptop|poster|"
     "sign|neon sign|wall|door|bus|tram|scooter|fountain|waterfall|planet|astronaut helmet|teapot|sword|"
     "crown|cactus|mirror|drone|violin|snowman|volcano|lighthouse|windmill|kangaroo|teddy bear|sneaker|"
     "perfume bottle|ring|sandcastle|soap bubble|water droplet|leaf|feather|paper plane"
@@ -418,7 +437,7 @@ THINGS = (
 DOINGS = (
     "rests quietly|moves slowly|spins around|glows softly|falls over|floats past|"
     "stands in the background|trembles|rolls by|waits|breaks apart|shines|drifts away|rises|appears|"
-    "bounces twice|splashes|opens|comes to life|flickers|sits on the table|hangs on the wall|"
+    "splashes|opens|comes to life|flickers|sits on the table|hangs on the wall|"
     "dissolves into particles|races past|can be seen behind"
 )
 MOODS = (
@@ -488,7 +507,7 @@ def _tables() -> dict[str, tuple[dict[str, str], ...]]:
         "gender": (GENDER,), "skin": (SKIN, DEMONYMS), "hair_style": (HAIR_STYLE,), "hair_colour": (HAIR_COLOUR,),
         "garment": (GARMENT,), "top_colour": (TOP_COLOUR,), "glasses": (GLASSES, GLASSES_BEFORE), "beard": (BEARD, BEARD_BEFORE),
         "environment": (ENVIRONMENT,), "time": (TIME, TIME_NOUNS), "weather": (WEATHER, WEATHER_NOUNS), "shot": (SHOT,),
-        "move": (MOVE, MOVE_CLAUSES), "speaks": (SPEAKS, SPEAKING),
+        "move": (MOVE, MOVE_CLAUSES), "speaks": (SPEAKS, SPEAKING), "hat": (HAT,), "subject": (BALL,),
     }  # fmt: skip
 
 

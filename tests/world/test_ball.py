@@ -1,0 +1,72 @@
+"""A ball that is let fall: it obeys gravity, it is drawn where it is, and its impacts are heard when they happen."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from happyhorse.bounce import Fall
+from happyhorse.eval.impacts import read_impacts
+from happyhorse.world.draw import ScenePainter, draw_clip
+from happyhorse.world.motion import move
+from happyhorse.world.scene import sample_ball_scene
+from happyhorse.world.sound import render
+
+FALLS = st.builds(Fall, st.floats(0, 1), st.floats(0.3, 0.8), st.floats(0.5, 0.95))
+
+
+@given(FALLS)
+def test_it_hits_the_floor_at_its_impacts_and_stays_above_it_between(fall):
+    impacts = fall.impacts(6.0)
+    assert impacts[0].time_s == pytest.approx(fall.start_s + fall.fall_s)
+    at = np.array([impact.time_s for impact in impacts])
+    np.testing.assert_allclose(fall.heights(at), 0, atol=1e-9)
+    assert (fall.heights(np.linspace(0, 6, 400)) >= -1e-9).all()
+    assert fall.heights(np.array([0.0, fall.start_s])) == pytest.approx([1, 1])
+
+
+@given(FALLS)
+def test_each_bounce_keeps_the_square_of_the_restitution_of_the_height(fall):
+    first, second = fall.impacts(10.0)[:2]
+    crest = fall.heights(np.array([(first.time_s + second.time_s) / 2, 10.0]))[0]
+    assert crest == pytest.approx(fall.restitution**2, rel=1e-6)
+    time_s = np.linspace(first.time_s, second.time_s, 50)
+    bend = np.diff(fall.heights(time_s), 2) / (time_s[1] - time_s[0]) ** 2
+    np.testing.assert_allclose(bend, -2 / fall.fall_s**2, rtol=1e-3)  # one gravity for all
+
+
+def test_it_stops_in_the_end():
+    fall = Fall.sample(3)
+    assert len(fall.impacts(60)) < 40
+    assert fall.heights(np.array([59.0]))[0] == 0
+
+
+def test_the_box_holds_the_ball():
+    scene = replace(sample_ball_scene(4), move="locked", weather="clear")
+    painter = ScenePainter(scene, move(scene, None, num_frames=60), width=448, height=256)
+    frames = [painter.draw(i) for i in range(0, 60, 4)]
+    still = np.median(frames, axis=0)
+    for i, frame in zip(range(0, 60, 4), frames, strict=True):
+        left, top, right, bottom = painter.face_box(i)
+        moved = np.abs(frame - still).max(axis=-1) > 60
+        inside = moved[top:bottom, left:right].sum()
+        assert inside > 300
+        assert moved[:bottom].sum() - inside < 0.3 * inside  # what the ball has left behind, where the median has it
+
+
+@pytest.mark.slow
+def test_impacts_are_heard_when_they_are_seen():
+    shares = []
+    for seed in range(70):
+        scene = replace(sample_ball_scene(seed), move="locked")
+        if scene.line or scene.weather == "rain" or scene.time != "day":
+            continue
+        frames = np.stack(list(draw_clip(scene, move(scene, None, num_frames=100), width=224, height=128)))
+        impacts = read_impacts(frames, render(scene, None, num_samples=4 * 48_000)[None])
+        true = [impact.time_s for impact in scene.ball.fall.impacts(4.0)]
+        assert abs(impacts.heard_s[0] - true[0]) < 0.03
+        shares.append(impacts.share)
+    assert len(shares) > 3
+    assert np.mean(shares) > 0.85
