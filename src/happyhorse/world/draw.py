@@ -74,7 +74,7 @@ class ScenePainter:
         """Return left, top, right, bottom of the face, or of the ball, in frame i, in pixels, cut to the picture."""
         if self.ball:
             x, y, _ = self.ball.place(i / self.fps)
-            half = 1.3 * self.ball.radius
+            half = 1.5 * self.ball.radius
         else:
             x, y = self.head * float(self.motion.sway[i]), self.head_y
             half = self.head * 0.5
