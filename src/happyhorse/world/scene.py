@@ -52,7 +52,7 @@ HAIR_STYLES = {
     "man": ("short", "buzz", "curly", "long", "quiff"),
 }
 HATS = ("no", "cap", "beanie", "straw hat")
-HAT_SHARE, VOICE_OVER_SHARE = 0.22, 0.2
+HAT_SHARE, VOICE_OVER_SHARE = 0.3, 0.2
 GARMENTS = ("t-shirt", "sweater", "hoodie", "jacket", "shirt")
 ENVIRONMENTS = ("studio", "cafe", "kitchen", "office", "street", "beach", "forest", "plain")
 TIMES = ("day", "golden hour", "night")
