@@ -20,7 +20,9 @@ _COLUMN_OF = {**{name: name for name in _COLUMNS}, "yue": "zh"}
 _ENDINGS = {"de": ("en", "em", "er", "es", "e", "n", "s"), "fr": ("es", "s", "e", "x")}
 _ELIDED = re.compile(r"\b[ldjnmtsc]['’]|\bqu['’]")
 _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*|[^\w\s]")
-_NOUNS = frozenset({"hair", "skin", "t-shirt", "sweater", "hoodie", "jacket", "shirt"})
+_NOUNS = frozenset(
+    {"hair", "ball", "cap", "beanie", "skin", "t-shirt", "sweater", "hoodie", "jacket", "shirt"}
+)
 _ADJECTIVES = frozenset(
     {
         "long",

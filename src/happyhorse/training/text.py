@@ -97,7 +97,7 @@ class Trainer:
         self.out, self.minutes, self.seed = out, minutes, seed
         self.state_path = out.with_name(out.name + ".state")
         self.step, self.seconds = 0, 0.0
-        grown = resume and out.exists()
+        grown = resume and out.exists() and not self.state_path.exists()
         self.encoder = grown_encoder(out) if grown else new_encoder(seed=seed)
         self.learning_rate = GROWN_RATE if grown else LEARNING_RATE
         self.averaged = {name: p.detach().clone() for name, p in self.encoder.named_parameters()}
@@ -156,6 +156,7 @@ class Trainer:
         state = {
             "step": self.step,
             "seconds": self.seconds,
+            "learning_rate": self.learning_rate,
             "model": self.encoder.state_dict(),
             "averaged": self.averaged,
             "optimizer": self.optimizer.state_dict(),
@@ -166,12 +167,13 @@ class Trainer:
         part.replace(self.state_path)
         averaged = TextEncoder(self.encoder.config, self.encoder.tokenizer)
         averaged.load_state_dict(self.averaged)
-        averaged.save(self.out)
+        averaged.save(self.out, storage="int8")
 
     def resume(self) -> None:
         """Go on from the saved state."""
         state = torch.load(self.state_path, map_location="cpu", weights_only=True)
         self.step, self.seconds, self.averaged = state["step"], state["seconds"], state["averaged"]
+        self.learning_rate = state["learning_rate"]
         self.encoder.load_state_dict(state["model"])
         self.encoder.tokenizer = Tokenizer.from_str(state["tokenizer"])
         self.optimizer.load_state_dict(state["optimizer"])
