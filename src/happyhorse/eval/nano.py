@@ -126,7 +126,7 @@ def held_out(count: int) -> Iterator[HeldOut]:
         if not scene.line or len(scene.line.split()) < 4:
             continue
         told = caption(scene, np.random.default_rng(seed), keep=frozenset((*ASKED, "speaks")))
-        if not ALWAYS <= told.mentioned or (told.quoted and scene.line not in told.text):
+        if not told.mentioned >= ALWAYS or (told.quoted and scene.line not in told.text):
             continue
         prompt = told.text if scene.line in told.text else f'{told.text} Speaking to camera: "{scene.line}"'
         found += 1
