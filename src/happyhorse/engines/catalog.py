@@ -45,7 +45,7 @@ NANO = Capabilities(
     num_steps=8,
     sampler="euler",
     text_tokens=16,
-    phonemes_per_s=12.0,
+    phonemes_per_s=16.0,
     # First guesses for two cores, to be replaced by what `happyhorse bench` and the first real run measure.
     cost=Cost(
         load_s=4.0,

@@ -332,7 +332,7 @@ def _speak(plan: Plan, chosen: dict[str, str], reading: Reading) -> list[Spoken]
             language = line.language or "en"
             names = [n for n, v in VOICES.items() if (v.language, v.gender) == (language, gender)]
             speech = speaker.phonemes(line.text, VOICES[names[plan.seed % len(names)]])
-            spoken += [(phoneme_id(p.symbol), clock_s + p.start_s, p.duration_s) for p in speech.phonemes]
+            spoken += speech.rows(clock_s)
             clock_s += speech.duration_s + LINE_GAP_S
     return spoken
 

@@ -8,7 +8,7 @@ import torch
 from happyhorse.model.pack import Phonemes
 from happyhorse.shapes import AUDIO_LATENT_RATE, FPS, TIME_STRIDE
 
-ROWS_PER_SECOND = 12
+ROWS_PER_SECOND = 16
 PAD_ID = 0
 MIN_DURATION_S = 0.01
 
@@ -17,7 +17,7 @@ Spoken = tuple[int, float, float]
 
 
 def num_phoneme_rows(num_audio: int) -> int:
-    """Phoneme rows of a clip of this many audio latents: 12 a second, at least one."""
+    """Phoneme rows of a clip of this many audio latents: 16 a second, at least one."""
     return max(1, math.ceil(ROWS_PER_SECOND * num_audio / AUDIO_LATENT_RATE))
 
 

@@ -5,8 +5,9 @@ library only, so that it starts in a few hundredths of a second.
 
     argv      the library's path, the data folder's path
     request   length (4 bytes, little endian), then JSON {text, voice, rate, pitch, range}
-    answer    length, then JSON {sample_rate, num_samples, events: [[sample, symbol], ...]} or {error}; then the samples,
-              16-bit little endian. An event is the start of a phoneme; a pause has the symbol "".
+    answer    length, then JSON {sample_rate, num_samples, events: [[sample, symbol, tone], ...]} or {error}; then the samples,
+              16-bit little endian. An event is the start of a phoneme; a pause has the symbol "". The tone is espeak-ng's
+              number of it, "" where there is none.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import struct
 import sys
 from pathlib import Path
@@ -26,6 +28,8 @@ _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
 _UNDISTORTED = 60
 _BY_CHARACTER, _UTF8 = 1, 1
 _LIST_END, _PHONEME = 0, 7
+_PARTED_BY_UNDERSCORES = ord("_") << 8
+_PARTING, _TONE = re.compile(r"[_ |]+"), re.compile(r"\d+$")
 _SYMBOL_BYTES = 8
 
 
@@ -111,6 +115,27 @@ class Utterance:
         if status:
             raise ValueError(f"espeak-ng refused the text (status {status})")
 
+    def toned_events(self, text: str) -> list[tuple[int, str, str]]:
+        """Return the events of `text`, just spoken, each with its tone.
+
+        Events tell no tones, the transcription does, one mnemonic for each event that is no pause.
+        """
+        transcribe = self._library.espeak_TextToPhonemes
+        transcribe.restype = ctypes.c_char_p
+        rest = ctypes.pointer(ctypes.c_char_p(text.encode()))
+        mnemonics: list[str] = []
+        while rest.contents.value:
+            clause = transcribe(rest, _UTF8, _PARTED_BY_UNDERSCORES).decode("utf-8", "ignore")
+            mnemonics += filter(None, _PARTING.split(clause))
+        if len(mnemonics) != sum(bool(symbol) for _, symbol in self.events):
+            mnemonics = []
+        left = iter(mnemonics)
+        toned = []
+        for sample, symbol in self.events:
+            found = _TONE.search(next(left, "")) if symbol else None
+            toned.append((sample, symbol, found[0] if found else ""))
+        return toned
+
 
 def _answer(library_path: str, data_path: str, request: dict[str, str | int]) -> bytes:
     try:
@@ -125,6 +150,7 @@ def _answer(library_path: str, data_path: str, request: dict[str, str | int]) ->
             pitch=int(request["pitch"]),
             range_=int(request["range"]),
         )
+        events = utterance.toned_events(str(request["text"]))
     except ValueError as err:
         return _packed({"error": str(err)})
     finally:
@@ -132,7 +158,7 @@ def _answer(library_path: str, data_path: str, request: dict[str, str | int]) ->
     header = {
         "sample_rate": utterance.sample_rate,
         "num_samples": len(utterance.samples) // 2,
-        "events": utterance.events,
+        "events": events,
     }
     return _packed(header) + bytes(utterance.samples)
 

@@ -32,7 +32,9 @@ _TABLE = (
     _MANDARIN_FINAL,
     _CANTONESE_FINAL,
 )
-SYMBOLS: tuple[str, ...] = (*" ".join(_TABLE).split(), IMPACT)
+TONES = ("˥", "˧˥", "˨˩˦", "˥˩", "˧", "˨˩", "˩˧", "˨", "˩")
+"""How the voice's pitch goes over a syllable."""
+SYMBOLS: tuple[str, ...] = (*" ".join(_TABLE).split(), IMPACT, *TONES)
 PHONEMES: dict[str, int] = {symbol: index for index, symbol in enumerate(SYMBOLS)}
 
 # What espeak-ng writes in place of the symbols above, in any language and in one. Lengths and stress are gone by then.
@@ -52,12 +54,22 @@ _ALIASES_OF: dict[str, dict[str, str]] = {
     "ko": {"p-": "p͈", "t-": "t͈", "k-": "k͈", "q-": "k͈", "s-": "s͈", "q": "ɡ", "ɐ": "a"},
     "de": {"ɜ": "ɐ"},
 }  # fmt: skip
+# espeak-ng's numbers: of Mandarin the contour itself, 11 the neutral tone; of Cantonese the usual numbering, 7 clipped.
+_TONES_OF = {
+    "cmn": {"55": "˥", "35": "˧˥", "214": "˨˩˦", "21": "˨˩", "51": "˥˩", "11": "˩"},
+    "yue": {"1": "˥", "2": "˧˥", "3": "˧", "4": "˨˩", "5": "˩˧", "6": "˨", "7": "˥"},
+}
 STRESS = {"ˈ": 2, "ˌ": 1}
 
 
 def phoneme_id(symbol: str) -> int:
     """Return the fixed id (0..254) of a symbol; symbols not in PHONEMES have the id of UNKNOWN."""
     return PHONEMES.get(symbol, PHONEMES[UNKNOWN])
+
+
+def tone_of(number: str, language: str) -> str:
+    """Return the tone that espeak-ng means by a number in its language (its own name of it), "" for none or in a language without."""
+    return _TONES_OF.get(language, {}).get(number, "")
 
 
 @functools.lru_cache(maxsize=4096)

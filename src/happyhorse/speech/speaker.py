@@ -34,9 +34,10 @@ import numpy as np
 
 from happyhorse.errors import EngineError
 from happyhorse.shapes import SAMPLE_RATE
+from happyhorse.speech.phonemes import phoneme_id
 from happyhorse.speech.sound import Samples, resample
 from happyhorse.speech.text import clean
-from happyhorse.speech.times import Phoneme, timed
+from happyhorse.speech.times import Event, Phoneme, timed
 from happyhorse.speech.voices import VOICES, Voice
 
 # espeak-ng leaves about 90 kB behind each time it is loaded; a new helper takes 0.06 s.
@@ -54,6 +55,15 @@ class Speech:
     duration_s: float
     waveform: Samples = field(repr=False)
     sample_rate: int = SAMPLE_RATE
+
+    def rows(self, start_s: float = 0.0) -> list[tuple[int, float, float]]:
+        """Return what a network is told, from `start_s` on: (phoneme id, start, duration); a tone comes right after its vowel."""
+        return [
+            (phoneme_id(symbol), start_s + phoneme.start_s, phoneme.duration_s)
+            for phoneme in self.phonemes
+            for symbol in (phoneme.symbol, phoneme.tone)
+            if symbol
+        ]
 
 
 class _Helper:
@@ -191,7 +201,7 @@ class Speaker:
         if "error" in header:
             raise EngineError(f"The speech helper failed: {header['error']}.")
         rate = cast(int, header["sample_rate"])
-        phonemes, samples = timed(cast(list[tuple[int, str]], header["events"]), raw, rate, voice)
+        phonemes, samples = timed(cast(list[Event], header["events"]), raw, rate, voice)
         return phonemes, samples, rate
 
     def _asked(self, request: dict[str, str | int]) -> tuple[dict[str, object], bytes]:

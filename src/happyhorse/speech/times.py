@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from happyhorse.errors import InvalidRequest
-from happyhorse.speech.phonemes import SILENCE, SONORANTS, STOPS, STRESS, VOWELS, normalised
+from happyhorse.speech.phonemes import SILENCE, SONORANTS, STOPS, STRESS, VOWELS, normalised, tone_of
 from happyhorse.speech.sound import Samples, faded
 from happyhorse.speech.voices import Voice
 
+Event = tuple[int, str, str]
 _SWITCH = re.compile(r"\(([a-z-]+)\)")
 _CLOSURE_S = 0.09
 _CLOSURE_LEVEL = 0.02
@@ -32,6 +33,8 @@ class Phoneme:
     start_s: float
     duration_s: float
     stress: int = 0
+    tone: str = ""
+    """A name of TONES, of the vowel that carries it."""
 
     @property
     def end_s(self) -> float:
@@ -45,11 +48,12 @@ class _Mark:
     symbol: str
     start: int
     stress: int
+    tone: str = ""
 
 
-def _marks(events: list[tuple[int, str]], language: str) -> list[_Mark]:
+def _marks(events: list[Event], language: str) -> list[_Mark]:
     marks: list[_Mark] = []
-    for start, raw in events:
+    for start, raw, tone in events:
         switch = _SWITCH.fullmatch(raw)
         if switch:
             language = switch[1]
@@ -57,7 +61,7 @@ def _marks(events: list[tuple[int, str]], language: str) -> list[_Mark]:
         symbol = normalised(raw, language) if raw else SILENCE
         if symbol == SILENCE and marks and marks[-1].symbol == SILENCE:
             continue
-        marks.append(_Mark(symbol, start, STRESS.get(raw[:1], 0)))
+        marks.append(_Mark(symbol, start, STRESS.get(raw[:1], 0), tone_of(tone, language)))
     while marks and marks[0].symbol == SILENCE:
         marks.pop(0)
     return marks
@@ -109,13 +113,11 @@ def _quiet_run(samples: NDArray[np.int16]) -> NDArray[np.int64]:
     return index - np.maximum.accumulate(loud)
 
 
-def timed(
-    events: list[tuple[int, str]], raw: bytes, rate: int, voice: Voice
-) -> tuple[tuple[Phoneme, ...], Samples]:
+def timed(events: list[Event], raw: bytes, rate: int, voice: Voice) -> tuple[tuple[Phoneme, ...], Samples]:
     """Return the phonemes of an answer of the helper, from 0 on, and its sound without the silence around it.
 
     Args:
-        events: start in samples and symbol, as espeak-ng gives them.
+        events: start in samples, symbol and tone, as the helper gives them.
         raw: 16-bit samples, mono.
         rate: samples a second.
         voice: that spoke.
@@ -132,7 +134,7 @@ def timed(
     first = marks[0].start
     bounds = [mark.start - first for mark in marks] + [end - first]
     phonemes = tuple(
-        Phoneme(mark.symbol, start / rate, (stop - start) / rate, mark.stress)
+        Phoneme(mark.symbol, start / rate, (stop - start) / rate, mark.stress, mark.tone)
         for mark, start, stop in zip(marks, bounds, bounds[1:], strict=False)
     )
     return phonemes, faded(samples[first:end].astype(np.float32) / 32768.0, rate)

@@ -36,11 +36,16 @@ from happyhorse.world.tongues import TONGUES, speaking
 CAPTIONS = 2
 """Prompts kept for each scene; one is chosen each time the sample is used."""
 COMPLETED_SHARE = 0.75
-FOREIGN_SHARE = 0.5
+FOREIGN_SHARE = 0.6
 """How many of the people who speak do so in another language than English."""
+TONE_WEIGHT = 2.5
+"""How much more often that is a language with tones, of which there is more to learn."""
 FACE_WEIGHT, MOUTH_WEIGHT = 3.0, 6.0
 LONGEST_S = 15.0
 MOUTH_VALUES = 3 * TIME_STRIDE
+
+_TONGUE_WEIGHTS = np.array([TONE_WEIGHT if language in ("zh", "yue") else 1.0 for language in TONGUES])
+_TONGUE_SHARES = _TONGUE_WEIGHTS / _TONGUE_WEIGHTS.sum()
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,7 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
     if is_photo:
         scene = replace(scene, line="", ball=None)
     elif scene.line and rng.random() < FOREIGN_SHARE:
-        language = tuple(TONGUES)[int(rng.integers(len(TONGUES)))]
+        language = str(rng.choice(list(TONGUES), p=_TONGUE_SHARES))
         scene = speaking(scene, language, seconds=max(kind.seconds, 2) - 0.5)
     speech = speak_line(scene, aloud=kind.seconds > 0)
     if kind.seconds:
@@ -179,10 +184,7 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
 
 def heard(scene: Scene, speech: Speech | None, *, before_s: float = 0.0) -> list[Spoken]:
     """Return what is spoken and what knocks, on the clock of a clip that begins `before_s` after the scene."""
-    start_s = scene.line_start_s
-    events = (
-        [(phoneme_id(p.symbol), start_s + p.start_s, p.duration_s) for p in speech.phonemes] if speech else []
-    )
+    events = speech.rows(scene.line_start_s) if speech else []
     if scene.ball:
         fallen = scene.ball.fall.impacts(LONGEST_S)
         events += [(phoneme_id(IMPACT), impact.time_s, impact.heard_s) for impact in fallen]

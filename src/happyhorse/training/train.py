@@ -61,7 +61,7 @@ STAGES = (
     Stage(0.40, {"picture": 0.74, "voice": 0.26}),
     Stage(0.52, {"picture": 0.30, "voice": 0.40, "short": 0.30}),
     Stage(0.80, {"picture": 0.42, "voice": 0.12, "short": 0.46}),
-    Stage(1.00, {"picture": 0.44, "voice": 0.20, "short": 0.20, "long": 0.16}),
+    Stage(1.00, {"picture": 0.38, "voice": 0.28, "short": 0.18, "long": 0.16}),
 )
 DROP_TEXT, FIRST_FRAME, CLEAN_AUDIO = 0.1, 0.85, 0.08
 DROP_TEXT_OF_GIVEN = 0.4

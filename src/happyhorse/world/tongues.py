@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - letters of other scripts are meant
-"""What the world's people say in German, French, Japanese and Korean: beginnings and ends that fit, a wide choice of sounds.
+"""What the world's people say in German, French, Japanese, Korean, Mandarin and Cantonese: beginnings and ends that fit, a wide choice of sounds.
 
 Japanese stands in kana, as the voices read it.
 """
@@ -103,7 +103,50 @@ _KOREAN = Tongue(
         "편지를 써요", "자전거를 골랐어요", "케이크를 만들어요", "신발을 잃어버렸어요", "사진을 찍었어요", "우유를 마셔요", "비행기를 봤어요", "문을 열어 주세요", "표를 받았어요",
     ),
 )  # fmt: skip
-TONGUES: Mapping[str, Tongue] = {"de": _GERMAN, "fr": _FRENCH, "ja": _JAPANESE, "ko": _KOREAN}
+_MANDARIN = Tongue(
+    4.3,
+    ("你好", "早上好", "晚上好", "说真的", "听我说", "你知道吗", "今天", "好吧", "你看", "对了", "谢谢", "其实"),
+    (
+        "你最近怎么样？", "今天天气真好。", "这太棒了。", "请跟我来。", "明天早上见！", "我非常高兴。", "下面是今天的新闻。", "请仔细看这里。", "我简直不敢相信。",
+        "感谢您的收看。", "我们现在开门了。", "这改变了一切。", "每次都很有效。", "我的名字叫小龙。", "她叫王雪。", "一共十二块九毛。",
+    ),
+    (
+        "我给大家看", "我们想买", "我姐姐在找", "邻居送来了", "孩子们喜欢画", "老师正在讲", "明天我们打开", "昨天我发现了", "那个男孩卖", "你只需要", "没有人知道",
+        "每个人都想要", "厨师尝了尝", "今晚我们听", "春天他种下", "也许你忘了", "突然我看见", "星期五你们修",
+    ),
+    (
+        "一份漂亮的礼物", "那把旧钥匙", "整个故事", "一些全新的东西", "蓝色的自行车", "三个绿苹果", "新鲜的面包", "一条安静的街", "关于鸟的书", "两双手套", "一杯热咖啡",
+        "我最爱的鞋子", "最高的大桥", "河边的房子", "一个好主意", "五十朵红花", "去北京的火车", "特别的味道", "一块奶酪蛋糕", "那匹小马",
+    ),
+    comma="，",
+    marks="。！",
+)  # fmt: skip
+_CANTONESE = Tongue(
+    4.0,
+    ("你好", "早晨", "晚安", "講真", "聽我講", "你知唔知", "今日", "好啦", "你睇", "係呢", "多謝", "其實"),
+    (
+        "你最近點呀？", "今日天氣真係好。", "呢個好犀利。", "請跟我嚟。", "聽日早上見！", "我好開心。", "以下係今日新聞。", "請你睇清楚。", "我真係唔信。", "多謝大家收睇。",
+        "我哋而家開門。", "呢樣改變晒一切。", "次次都得㗎。", "我個名叫阿明。", "佢叫做美玲。", "總共十二個九毫。",
+    ),
+    (
+        "我俾大家睇", "我哋想買", "我家姐搵緊", "隔離屋送咗", "細路仔鍾意畫", "老師講緊", "聽日我哋打開", "尋日我搵到", "嗰個男仔賣", "你只需要", "冇人知道", "個個都想要",
+        "廚師試吓", "今晚我哋聽", "春天佢種咗", "可能你唔記得", "突然間我見到", "星期五你哋整",
+    ),
+    (
+        "一份靚禮物", "嗰條舊鎖匙", "成個故事", "全新嘅嘢", "藍色嘅單車", "三個青蘋果", "新鮮麵包", "一條靜嘅街", "講雀仔嘅書", "兩對手套", "一杯熱咖啡", "我最鍾意嘅鞋",
+        "最高嘅橋", "河邊間屋", "一個好主意", "五十朵紅花", "去九龍嘅火車", "特別嘅味道", "一件芝士蛋糕", "嗰隻馬仔",
+    ),
+    comma="，",
+    marks="。！",
+)  # fmt: skip
+TONGUES: Mapping[str, Tongue] = {
+    "de": _GERMAN,
+    "fr": _FRENCH,
+    "ja": _JAPANESE,
+    "ko": _KOREAN,
+    "zh": _MANDARIN,
+    "yue": _CANTONESE,
+}
 
 
 def foreign_line(rng: np.random.Generator, language: str, *, seconds: float) -> str:
@@ -140,7 +183,7 @@ def _sentence(rng: np.random.Generator, tongue: Tongue) -> str:
 
 
 def _syllables(text: str, language: str) -> int:
-    if language in ("ja", "ko"):
+    if language in ("ja", "ko", "zh", "yue"):
         return sum(char.isalpha() for char in text)
     vowels = "aeiouyäöüéèêàâîôûœ"
     lower = f" {text.lower()}"
