@@ -59,6 +59,19 @@ _KANA = (
     "あ い う え お か き く け こ さ し す せ そ た ち つ て と な に ぬ ね の は ひ ふ へ ほ ま み む め も や ゆ よ ら り る れ ろ わ が ぎ ぐ げ ご ざ じ ず ぜ ぞ だ で ど "
     "ば び ぶ べ ぼ ぱ ぴ ぷ ぺ ぽ きゃ きょ しゃ しゅ しょ ちゃ ちゅ ちょ にゃ ひょ りょ じゃ じょ ん ん ん"
 )
+_HAN = {
+    "zh": (
+        "的一是不了人我在有他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后小么心多天而能好都然没日于起还发成事只作当想看文无开手"
+        "十用主行方又如前所本见经头面公同三已老从动两长知民样现分将外但身些与高意进把法此实回二理美点月明其种声全工己话儿者向情部正名定女问力机给等几很业最间新什"
+        "打便位因重被走电四第门相次东政海口使教西再平真听世气信北少关并内加化由却代军产入先山五太水万市眼体别处总才场师书比住员九笑性通目华报立马命张活难神数件安"
+        "表原车白应路期叫死常提感金何更反合放做系计或司利受光王果亲界及今京务制解各任至清物台象记边共风战干接它许八特觉望直服毛林题建南度统色字请交爱让认算论百吃"
+    ),
+    "yue": (
+        "嘅係唔喺咗佢哋冇嚟咁啲睇食飲講聽買賣行企坐瞓鍾意細靚貴平快慢新舊高低長短紅綠藍黃白黑一二三四五六七八九十百千今日聽尋朝晚年月星期人家女仔男爸媽哥姐弟妹朋"
+        "友老師學生醫書車船飛機火電話屋門窗街路橋山海河水茶飯麵魚肉菜果花樹草狗貓雀馬牛羊手腳頭眼耳口心身衫褲鞋帽你我好天氣早多謝請問幾時邊度點解做乜開關來去入出"
+    ),
+}
+"""Common characters; in any order they are syllables of the language and no sentence of it."""
 _HANGUL, _MEDIALS, _FINALS = (
     0xAC00,
     (0, 1, 4, 5, 6, 8, 12, 13, 17, 18, 20, 2, 9, 14),
@@ -91,6 +104,11 @@ def _word(rng: np.random.Generator, language: str) -> str:
     if language == "ja":
         first = _pick(rng, _KANA.removesuffix(" ん ん ん"))
         return first + "".join(_pick(rng, _KANA) for _ in range(int(rng.integers(1, 4))))
+    if language in _HAN:
+        characters = _HAN[language]
+        return "".join(
+            characters[int(i)] for i in rng.integers(len(characters), size=int(rng.integers(1, 4)))
+        )
     if language == "ko":
         return "".join(_hangul(rng) for _ in range(int(rng.integers(1, 4))))
     spelling = _SPELLINGS[language]

@@ -34,9 +34,17 @@ _OF = {
     "fr": "p b t d k ɡ f v s z ʃ ʒ m n ɲ l ʁ j w ɥ i e ɛ a o ɔ u y ø œ ə ɑ̃ ɛ̃ ɔ̃",
     "ja": "p b t d k ɡ ts tɕ dʑ s z ɕ ɸ ç h m n ɴ ɽ j w i e a o ɯ",
     "ko": "p pʰ p͈ b t t͈ d kʰ k͈ ɡ tɕ tɕʰ dʑ s s͈ h m n ŋ l j w i e a ʌ o u ɯ",
+    "zh": (
+        "p pʰ t tʰ k kʰ ts tsʰ ʈʂ ʈʂʰ tɕ tɕʰ f s ʂ ʐ ɕ x m n ŋ l j w i a ɑ ə o u y ɿ ʅ ɚ aɪ aʊ eɪ oʊ ia iɛ ioʊ ua uo uaɪ "
+        "ueɪ uə yɛ yæ yə ʊŋ ˥ ˧˥ ˨˩˦ ˥˩ ˩"
+    ),
+    "yue": (
+        "p pʰ t tʰ k kʰ ts tsʰ f s h m n ŋ l j w i ɐ aː ɛ ɔ œ u y ɵ ɐɪ ɐʊ aːɪ aːʊ eɪ oʊ iʊ uɪ ɔɪ ɵy ɪŋ ʊŋ œŋ ɔŋ ɐŋ ɛŋ aŋ "
+        "˥ ˧˥ ˧ ˨˩ ˩˧ ˨"
+    ),
 }
 PHONEMES_OF = {language: tuple(symbols.split()) for language, symbols in _OF.items()}
-"""Of each language, as far as its sounds tell words apart; what two accents say differently in one word is one phoneme."""
+"""Of each language, as far as its sounds tell words apart, tones among them, each after its vowel; what two accents say differently in one word is one phoneme."""
 PHONEMES = tuple(dict.fromkeys(symbol for symbols in PHONEMES_OF.values() for symbol in symbols))
 _FOLDED = {
     "en": {
@@ -47,6 +55,8 @@ _FOLDED = {
     "de": {"r": "ɾ", "ʁ": "ɾ", "ɑ": "a", "l̩": "l", "n̩": "n"},
     "fr": {"ɑ": "a", "œ̃": "ɛ̃", "ŋ": "n"},
     "ja": {"ŋ": "ɴ", "ɲ": "n", "ɾ": "ɽ", "ʑ": "dʑ", "dz": "z", "ʃ": "ɕ"},
+    "zh": {"˨˩": "˨˩˦"},
+    "yue": {},
     "ko": {"ɫ": "l", "ɾ": "l", "tʃ": "tɕʰ", "ɛ": "e", "ɕ": "s"},
 }  # fmt: skip
 

@@ -100,7 +100,12 @@ def said_and_sound(scene: Scene, language: str = "en") -> tuple[tuple[str, ...],
     """Return the phonemes that a scene's person says within the clip, and its sound."""
     speech = speak_line(scene)
     assert speech is not None
-    heard = [p.symbol for p in speech.phonemes if scene.line_start_s + p.end_s <= _CLIP_S]
+    heard = [
+        symbol
+        for p in speech.phonemes
+        if scene.line_start_s + p.end_s <= _CLIP_S
+        for symbol in (p.symbol, p.tone)
+    ]
     return folded(heard, language), torch.from_numpy(render(scene, speech, num_samples=_CLIP_S * SAMPLE_RATE))
 
 

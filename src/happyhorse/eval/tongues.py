@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - signs of other scripts are meant
 """Sentences in the world's other languages that nobody there ever says: what a shop, a guide or a friend would."""
 
 from __future__ import annotations
@@ -41,6 +42,22 @@ SENTENCES: Mapping[str, tuple[str, ...]] = {
         "앱으로 하루에 십 분씩 영어를 배워요.",
         "미술관에는 유명한 그림이 많습니다.",
         "할머니의 김치찌개는 최고입니다.",
+    ),
+    "zh": (
+        "这款洗衣片改变了我的生活。",
+        "我们的夏季大减价下周开始。",
+        "试试这款面霜，皮肤会感谢你。",
+        "用这个软件每天学十分钟英语。",
+        "博物馆里有很多著名的画。",
+        "奶奶包的饺子最好吃。",
+    ),
+    "yue": (
+        "呢塊洗衣紙改變咗我嘅生活。",
+        "我哋嘅夏季減價下個禮拜開始。",
+        "試吓呢支面霜，皮膚會多謝你。",
+        "用呢個程式每日學十分鐘英文。",
+        "博物館入面有好多出名嘅畫。",
+        "婆婆包嘅雲吞最好味。",
     ),
 }
 
