@@ -15,7 +15,7 @@ import pytest
 from happyhorse.errors import EngineError, InvalidRequest, Unsupported
 from happyhorse.shapes import SAMPLE_RATE
 from happyhorse.speech.mouths import VISEMES, Mouth, mouth
-from happyhorse.speech.phonemes import PAD, PHONEMES, SILENCE, UNKNOWN, phoneme_id
+from happyhorse.speech.phonemes import PAD, PHONEMES, SILENCE, UNKNOWN, VOWELS, phoneme_id
 from happyhorse.speech.sound import resample
 from happyhorse.speech.speaker import Speaker, Speech, speak
 from happyhorse.speech.text import MAX_CHARS, clean
@@ -355,3 +355,22 @@ def test_the_helper_is_a_program_of_the_standard_library():
     program = Path(speech.__file__).with_name("espeak_helper.py").read_text()
     assert "numpy" not in program
     assert "import happyhorse" not in program
+
+
+@pytest.mark.parametrize(
+    ("voice", "text", "tones"),
+    [
+        ("zh-female", "妈麻马骂吗", ["˥", "˧˥", "˨˩˦", "˥˩", "˩"]),
+        ("zh-male", "你好，今天。", ["˨˩˦", "˨˩˦", "˥", "˥"]),
+        ("yue-female", "詩史試時市事", ["˥", "˧˥", "˧", "˨˩", "˩˧", "˨"]),
+        ("en-us-female", "Route 55", []),
+    ],
+)
+def test_vowels_carry_their_tones_where_tones_tell_words_apart(speaker, voice, text, tones):
+    speech = speaker.phonemes(text, VOICES[voice])
+    assert [one.tone for one in speech.phonemes if one.tone] == tones
+    assert all(one.symbol in VOWELS for one in speech.phonemes if one.tone)
+    rows = speech.rows(2.0)
+    assert len(rows) == len(speech.phonemes) + len(tones)
+    assert rows[0][1] == 2.0
+    assert rows == sorted(rows, key=lambda row: row[1])

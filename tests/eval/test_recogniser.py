@@ -60,7 +60,8 @@ def test_invented_lines_hold_nearly_every_sound_of_their_language(language):
     heard = set()
     for _ in range(60):
         line = invented_line(rng, num_words=8, language=language)
-        heard |= set(folded([p.symbol for p in process_speaker().phonemes(line, voice).phonemes], language))
+        spoken = process_speaker().phonemes(line, voice).phonemes
+        heard |= set(folded([symbol for p in spoken for symbol in (p.symbol, p.tone)], language))
     assert len(set(PHONEMES_OF[language]) - heard) <= 2
 
 

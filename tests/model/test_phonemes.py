@@ -26,5 +26,5 @@ def test_starts_count_latent_frames_of_160_ms_and_durations_are_logarithms():
     torch.testing.assert_close(rows.log_durations[0, 0], torch.tensor(math.log(0.08)))
 
 
-def test_a_five_second_clip_has_sixty_rows():
-    assert num_phoneme_rows(125) == 60
+def test_a_five_second_clip_has_eighty_rows():
+    assert num_phoneme_rows(125) == 80

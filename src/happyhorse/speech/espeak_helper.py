@@ -28,6 +28,7 @@ _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
 _UNDISTORTED = 60
 _BY_CHARACTER, _UTF8 = 1, 1
 _LIST_END, _PHONEME = 0, 7
+_TONAL = ("cmn", "yue")
 _PARTED_BY_UNDERSCORES = ord("_") << 8
 _PARTING, _TONE = re.compile(r"[_ |]+"), re.compile(r"\d+$")
 _SYMBOL_BYTES = 8
@@ -115,16 +116,16 @@ class Utterance:
         if status:
             raise ValueError(f"espeak-ng refused the text (status {status})")
 
-    def toned_events(self, text: str) -> list[tuple[int, str, str]]:
+    def toned_events(self, text: str, *, tonal: bool) -> list[tuple[int, str, str]]:
         """Return the events of `text`, just spoken, each with its tone.
 
-        Events tell no tones, the transcription does, one mnemonic for each event that is no pause.
+        Events tell no tones, the transcription does: one mnemonic for each event that is no pause.
         """
         transcribe = self._library.espeak_TextToPhonemes
         transcribe.restype = ctypes.c_char_p
         rest = ctypes.pointer(ctypes.c_char_p(text.encode()))
         mnemonics: list[str] = []
-        while rest.contents.value:
+        while tonal and rest.contents.value:
             clause = transcribe(rest, _UTF8, _PARTED_BY_UNDERSCORES).decode("utf-8", "ignore")
             mnemonics += filter(None, _PARTING.split(clause))
         if len(mnemonics) != sum(bool(symbol) for _, symbol in self.events):
@@ -150,7 +151,8 @@ def _answer(library_path: str, data_path: str, request: dict[str, str | int]) ->
             pitch=int(request["pitch"]),
             range_=int(request["range"]),
         )
-        events = utterance.toned_events(str(request["text"]))
+        tonal = str(request["voice"]).split("+")[0] in _TONAL
+        events = utterance.toned_events(str(request["text"]), tonal=tonal)
     except ValueError as err:
         return _packed({"error": str(err)})
     finally:
