@@ -31,6 +31,7 @@ GROUND = (
     "prompt.parts",
     "prompt.findings",
     "prompt.gloss",
+    "prompt.known",
     "prompt.read",
 )
 
