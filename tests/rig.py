@@ -29,6 +29,7 @@ from happyhorse.api.app import create_app
 from happyhorse.db import Database, sqlite_url
 from happyhorse.engines.catalog import CATALOG
 from happyhorse.engines.testcard import TestcardEngine
+from happyhorse.jobs.inputs import Inputs
 from happyhorse.jobs.pipeline import Pipeline
 from happyhorse.jobs.queue import JobQueue
 from happyhorse.jobs.service import Service
@@ -71,7 +72,8 @@ def postgres_url():
 
 
 def pipeline(service, folder, *, engine=None, worker="w0"):
-    return Pipeline(engine or Instant(), service.store, service.blobs, folder / "work", worker)
+    inputs = Inputs(service.uploads)
+    return Pipeline(engine or Instant(), service.store, service.blobs, inputs, folder / "work", worker)
 
 
 def plainly(_name, function):
@@ -92,12 +94,17 @@ class Instant:
     drawn: ClassVar = {}
 
     def __init__(self, during=lambda show: None, *, seconds=0.0):
-        self.during, self.seconds, self.runs, self.renders = during, seconds, 0, 0
+        self.during, self.seconds = during, seconds
+        self.runs, self.refines, self.renders = 0, 0, 0
 
     def denoise(self, plan, *, on_progress):
         self.runs += 1
         self.during(on_progress)
         return TestcardEngine(self.seconds).denoise(plan, on_progress=on_progress)
+
+    def refine(self, plan, take, *, on_progress):
+        self.refines += 1
+        return take
 
     def render(self, plan, take, output, *, on_progress):
         self.renders += 1
@@ -216,6 +223,33 @@ def is_alive(pid):
     except ProcessLookupError:
         return False
     return True
+
+
+class SlowHost:
+    """Sends `data` to each who asks, once `open` is set."""
+
+    def __init__(self, data):
+        self.open, host = threading.Event(), self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                host.open.wait(20)
+                with contextlib.suppress(OSError):  # who asked has gone
+                    self.send_response(200)
+                    self.end_headers()
+                    self.wfile.write(data)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/input?secret=1"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.open.set()
+        self.server.shutdown()
+        self.server.server_close()
 
 
 class Receiver:

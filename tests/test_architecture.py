@@ -32,6 +32,7 @@ GROUND = (
     "prompt.parts",
     "prompt.findings",
     "prompt.gloss",
+    "prompt.known",
     "prompt.read",
 )
 

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import signal
@@ -7,8 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from happyhorse.cli import app as cli
+from happyhorse.prompt.read import read_prompt
+from happyhorse.prompt.view import print_prompt
 
 PROMPT = "A potter turns a bowl in a bright workshop."
 
@@ -219,6 +223,18 @@ def test_a_prompt_is_shown_and_printed_as_json(run):
     read = json.loads(run("prompt", text, "--json")[1])
     assert read["parts"]["subject"] == "a potter [no markup]"
     assert set(read) >= {"parts", "language", "lines", "references", "findings"}
+
+
+def test_what_is_read_of_a_prompt_is_folded_on_a_terminal_and_nowhere_else(run):
+    words = " ".join(f"word{number}" for number in range(60))
+    text = f'A baker lifts a loaf and says: "Fresh and warm!", {words}'
+    lines = run("prompt", text)[1].splitlines()
+    assert lines[0] == text
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert sum("word59" in line for line in lines) == sum("word0 " in line for line in lines) >= 2
+    told = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
+    print_prompt(read_prompt(text), told)
+    assert max(map(len, told.file.getvalue().splitlines())) <= 80
 
 
 @pytest.mark.parametrize(

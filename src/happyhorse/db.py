@@ -158,6 +158,7 @@ files = sa.Table(
     sa.Column("created_at", _Time, nullable=False),
     sa.Column("expires_at", _Time),
 )
+sa.Index("files_by_owner", files.c.owner, files.c.created_at, files.c.id)
 
 keys = sa.Table(
     "keys",

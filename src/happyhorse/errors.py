@@ -10,6 +10,7 @@
     ├── Conflict          409
     ├── LimitExceeded     429
     ├── StorageUnavailable 503  results and inputs cannot be kept or fetched now
+    ├── Stopping          503  the server stops
     ├── Canceled          409  the caller asked to stop
     └── EngineError       500
         ├── WeightsMissing 503
@@ -115,6 +116,14 @@ class StorageUnavailable(HappyHorseError):
     """The storage of results and inputs does not answer."""
 
     code = "storage_unavailable"
+    status = 503
+    retryable = True
+
+
+class Stopping(HappyHorseError):
+    """The server stops; ask again."""
+
+    code = "stopping"
     status = 503
     retryable = True
 

@@ -112,7 +112,8 @@ class MediaInfo:
 
     Width and height are upright: after the rotation or the EXIF orientation that the file asks for, 0 for sound. `format`
     is the container as found ("jpeg", "png", "mp4", "wav"), `codec` the picture's or the only stream's codec ("mjpeg",
-    "h264", "pcm_s16le"). An animated image has num_frames > 1. `remarks` says what looks wrong with an image ("dark, blurred").
+    "h264", "pcm_s16le"). An animated image has num_frames > 1. `remarks` says what looks wrong with an image ("dark, blurred"),
+    `faces` how many people look out of it, None where that is not known.
     """
 
     kind: Literal["image", "video", "audio"]
@@ -128,3 +129,4 @@ class MediaInfo:
     num_frames: int = 1
     has_audio: bool = False
     remarks: str = ""
+    faces: int | None = None

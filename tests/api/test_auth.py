@@ -39,6 +39,25 @@ def test_without_a_key_nothing_is_answered_on_a_public_server(url):
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
+def test_who_has_no_key_is_not_told_what_is_wrong_with_a_request(service, url):
+    _, secret = service.keys.create("ci", scopes=["admin"])
+    wrong = [
+        *(("POST", path, body) for path in ("/v1/keys", "/v1/webhooks", "/v1/prompts", "/v1/webhook_endpoints")
+          for body in (b"{", b"[]", b'{"duration": -1}')),
+        *(("POST", path, b"{") for path in ("/v1/generations", "/v1/plans", "/v1/files", "/v1/videos", "/apps/run")),
+        ("PATCH", "/v1/keys/x", b'{"requests_per_minute": 0}'),
+        ("GET", "/v1/generations?limit=no", None), ("GET", "/v1/files?limit=0", None), ("GET", "/v1/usage?days=no", None),
+        ("GET", "/v1/webhooks/deliveries?limit=no", None), ("GET", "/v1/videos?limit=no", None),
+        ("GET", "/v2/video/generations", None), ("GET", "/v1/generations/x/frames/0?format=gif", None),
+    ]  # fmt: skip
+    kind = {"Content-Type": "application/json"}
+    with httpx.Client(base_url=url, headers=kind) as http:
+        for method, path, body in wrong:
+            assert http.request(method, path, content=body).status_code == 401, (method, path, body)
+            known = http.request(method, path, content=body, headers=bearer(secret))
+            assert known.status_code in (400, 404, 422), (method, path, body, known.text)
+
+
 def test_a_key_works_at_once_and_stops_at_once(service, url):
     key, secret = service.keys.create("ci")
     assert httpx.get(f"{url}/v1/generations", headers=bearer(secret)).status_code == 200

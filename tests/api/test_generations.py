@@ -15,6 +15,7 @@ from rig import PROMPT, SMALL, listening, pipeline, plainly, png, submit, until,
 from sqlalchemy.exc import OperationalError
 
 from happyhorse.engines.base import Progress
+from happyhorse.jobs import inputs
 from happyhorse.jobs.fetch import Fetcher
 from happyhorse.jobs.job import JobError
 from happyhorse.jobs.outbound import Outbound
@@ -231,7 +232,8 @@ def test_an_upload_is_used_by_its_id_and_belongs_to_its_key(http):
     refused(http.post("/v1/generations", json={**SMALL, "image": made["id"]}), 404, "not_found")
 
 
-def test_inputs_are_fetched_beside_each_other(http, service):
+def test_inputs_are_fetched_beside_each_other(http, service, monkeypatch):
+    monkeypatch.setattr(inputs, "SOON_S", 20)
     together = threading.Barrier(3, timeout=20)
 
     class Site(BaseHTTPRequestHandler):

@@ -1,6 +1,10 @@
 """A job is one job: whichever layer made it, every layer shows it, in its own words."""
 
+import socket
+import time
+
 import httpx
+import pytest
 from rig import PROMPT, listening, pipeline, plainly
 
 from happyhorse.api.compat.openai_body import video_id
@@ -69,3 +73,41 @@ def test_a_job_of_any_layer_shows_in_all_of_them(service, tmp_path):
             assert shown(http, job_id) == QUEUED, layer
             pipeline(service, tmp_path).run(job_id, plainly)
             assert shown(http, job_id) == SUCCEEDED, layer
+
+
+def asks_with(image):
+    """How each layer asks for a clip from a first frame at an address."""
+    return {
+        "native": ("/v1/generations", {**SMALL, "image": image}),
+        "dashscope": (
+            "/api/v1/services/aigc/video-generation/video-synthesis",
+            {
+                "model": "happyhorse-1.1-i2v",
+                "input": {"prompt": PROMPT, "media": [{"type": "first_frame", "url": image}]},
+                "parameters": PARAMETERS,
+            },
+        ),
+        "openai": ("/v1/videos", {"model": "happyhorse-1.1", "prompt": PROMPT, "input_reference": {"image_url": image}}),
+        "replicate": ("/v1/models/alibaba/happyhorse-1.1/predictions", {"input": {"prompt": PROMPT, "image": image}}),
+        "inferencesh": ("/apps/run", {"app": "alibaba/happyhorse-1-1-i2v", "input": {**SMALL, "image": image}}),
+        "fal": ("/alibaba/happy-horse/v1.1/image-to-video", {**SMALL, "image_url": image}),
+        "aiml": ("/v2/video/generations", {"model": "alibaba/happyhorse-1-0", "prompt": PROMPT, "image_url": image}),
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_create_answers_in_two_seconds_in_every_layer_however_slow_the_host_of_its_picture_is(service):
+    service.outbound.allow_local = True
+    with (
+        socket.create_server(("127.0.0.1", 0)) as mute,  # takes connections and says nothing
+        listening(service) as url,
+        httpx.Client(base_url=url, timeout=30) as http,
+    ):
+        image = f"http://127.0.0.1:{mute.getsockname()[1]}/a.png"
+        for layer, (path, body) in asks_with(image).items():
+            began = time.monotonic()
+            answer = http.post(path, json=body, headers={"X-DashScope-Async": "enable"})
+            assert answer.status_code in (200, 201, 202), (layer, answer.text)
+            assert time.monotonic() - began < 2, layer
+    assert {job.mode for job in service.store.live()} == {"i2v"}
+    assert len(service.store.live()) == len(asks_with(""))

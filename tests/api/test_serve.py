@@ -1,11 +1,14 @@
 """`happyhorse serve` as people run it: processes, signals, keys from the command line."""
 
+import signal
 import subprocess
 import sys
+import threading
+import time
 
 import httpx
 import pytest
-from rig import SMALL, Command, answers, free_port, is_alive, until
+from rig import SMALL, Command, SlowHost, answers, free_port, is_alive, png, until
 
 from happyhorse.db import Database, sqlite_url
 from happyhorse.jobs.worker import WorkerStore
@@ -108,3 +111,58 @@ def test_a_key_made_on_the_command_line_works_at_once(tmp_path):
     run("keys", "revoke", listed.split()[0], "--data-dir", tmp_path)
     assert httpx.get(url, headers={"Authorization": f"Bearer {secret}"}).status_code == 401
     started.stop()
+
+
+@pytest.mark.slow
+def test_a_server_that_is_told_to_stop_ends_what_it_streams_in_order_and_soon(tmp_path):
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    started = serve(tmp_path, port, "--no-worker")
+    job_id = httpx.post(f"{url}/v1/generations", json=SMALL).json()["id"]
+    ended, began = [], threading.Barrier(5)
+
+    def watch(path, accept):
+        with httpx.stream("GET", f"{url}{path}", headers={"Accept": accept}, timeout=30) as answer:
+            lines = answer.iter_lines()
+            first = next(lines)
+            began.wait(20)
+            ended.append((first, list(lines)))  # raises when the answer is cut off
+
+    events = "text/event-stream"
+    watched = (
+        (f"/v1/generations/{job_id}/events", events),
+        (f"/alibaba/happy-horse/requests/{job_id}/status/stream", events),
+        (f"/tasks/{job_id}/stream", events),
+        (f"/tasks/{job_id}/stream", "application/x-ndjson"),
+    )
+    threads = [threading.Thread(target=watch, args=each) for each in watched]
+    for thread in threads:
+        thread.start()
+    began.wait(20)
+    asked = time.monotonic()
+    started.process.send_signal(signal.SIGTERM)
+    for thread in threads:
+        thread.join(20)
+    assert time.monotonic() - asked < 2
+    assert len(ended) == len(watched)
+    assert started.process.wait(20) == 0
+    said = (tmp_path / "log").read_text()
+    assert "Traceback" not in said
+    assert "ASGI" not in said
+
+
+@pytest.mark.slow
+def test_the_worker_beside_a_server_fetches_what_the_server_did_not_wait_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("HAPPYHORSE_ALLOW_LOCAL_URLS", "1")
+    port, host = free_port(), SlowHost(png((600, 600)))
+    url = f"http://127.0.0.1:{port}"
+    started = serve(tmp_path, port)
+    made = httpx.post(f"{url}/v1/generations", json={**SMALL, "image": host.url}, timeout=30).json()
+    here = f"{url}/v1/generations/{made['id']}"
+    assert made["status"] == "queued"
+    until(lambda: httpx.get(here).json()["progress"]["stage"] == "prepare")
+    host.open.set()
+    done = until(lambda: (job := httpx.get(here).json())["status"] in ("succeeded", "failed") and job)
+    assert (done["status"], done["output"]["width"] == done["output"]["height"]) == ("succeeded", True)
+    started.stop()
+    host.close()

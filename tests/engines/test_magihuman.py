@@ -23,13 +23,14 @@ from tiny_magihuman import CONFIG, DISTILLED, GUIDED, random_network, tiny_engin
 from happyhorse.engines import magihuman_arrange, magihuman_load
 from happyhorse.engines.catalog import MAGIHUMAN
 from happyhorse.engines.catalog_magihuman import BASE_SIZES
-from happyhorse.engines.footprint import GB
+from happyhorse.engines.footprint import COMPILED_BYTES, GB
 from happyhorse.engines.magihuman import MagiHumanEngine
 from happyhorse.engines.magihuman_arrange import Arranger, NetworkLoader
 from happyhorse.engines.magihuman_load import open_engine
 from happyhorse.engines.memory import ARRANGEMENTS, arrangement
 from happyhorse.engines.plan import plan
 from happyhorse.engines.rewrite import Rewriter
+from happyhorse.engines.run import draw
 from happyhorse.engines.take import Take
 from happyhorse.errors import Canceled, EngineError, MediaError, OutOfMemory, Unsupported, WeightsMissing
 from happyhorse.hub.parts import PARTS
@@ -77,7 +78,7 @@ def decided(capabilities=DISTILLED, media=None, **fields):
 def make(engine, path, on_progress=lambda _: None, **fields):
     made = decided(engine.capabilities, **fields)
     take = engine.denoise(made, on_progress=on_progress)
-    return engine.render(made, take, path, on_progress=on_progress), take
+    return draw(engine, made, take, path, on_progress=on_progress), take
 
 
 def test_a_clip_has_the_planned_size_length_and_stages(engine, tmp_path):
@@ -110,17 +111,44 @@ def test_a_draft_is_the_base_pass_and_can_be_refined_later(engine, tmp_path):
     draft, take = make(engine, tmp_path / "draft.mp4", draft=True)
     assert (draft.width, draft.height) == (32, 32)
     make(engine, tmp_path / "whole.mp4")
-    engine.render(decided(), take, tmp_path / "later.mp4", on_progress=lambda _: None)
+    draw(engine, decided(), take, tmp_path / "later.mp4", on_progress=lambda _: None)
     assert (tmp_path / "later.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
 
 
 def test_every_tier_runs_its_own_network(engine):
-    take, parts = engine.denoise(decided(), on_progress=lambda _: None), engine.release.arrange(None)
-    with torch.inference_mode():
-        small, large = (
-            engine._refined(decided(resolution=name), parts, take, _Silent()) for name in ("720P", "1080P")
-        )
-    assert float((small - large).abs().mean()) > 0.01
+    take = engine.denoise(decided(), on_progress=lambda _: None)
+    small, large = (
+        engine.refine(decided(resolution=name), take, on_progress=lambda _: None).latents["video"]
+        for name in ("720P", "1080P")
+    )
+    assert np.abs(small - large).mean() > 0.01
+
+
+def test_a_refined_take_is_kept_as_bytes_and_drawn_without_a_second_refinement(engine, tmp_path):
+    made, reports = decided(), []
+    take = engine.denoise(made, on_progress=lambda _: None)
+    refined = engine.refine(made, take, on_progress=reports.append)
+    assert {report.stage for report in reports} == {"refine"}
+    assert refined.latents["video"].shape == (1, 48, 20, 2, 4)
+    kept = Take.from_bytes(refined.to_bytes())
+    reports.clear()
+    engine.render(made, kept, tmp_path / "kept.mp4", on_progress=reports.append)
+    assert {report.stage for report in reports} == {"decode", "finish"}
+    draw(engine, made, take, tmp_path / "at_once.mp4", on_progress=lambda _: None)
+    assert (tmp_path / "kept.mp4").read_bytes() == (tmp_path / "at_once.mp4").read_bytes()
+
+
+def test_a_take_is_refined_once_and_a_draft_not_at_all(engine, tmp_path):
+    made, show = decided(), lambda _: None
+    take = engine.denoise(made, on_progress=show)
+    assert engine.refine(decided(draft=True), take, on_progress=show) is take
+    sizes = r"latents of \(20, 2, {}\); the plan needs \(20, 2, {}\)"
+    with pytest.raises(EngineError, match=sizes.format(2, 4)):
+        engine.render(made, take, tmp_path / "a.mp4", on_progress=show)
+    refined = engine.refine(made, take, on_progress=show)
+    with pytest.raises(EngineError, match=sizes.format(4, 2)):
+        engine.refine(made, refined, on_progress=show)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_first_frame_is_the_users_picture_at_both_sizes(engine, tmp_path):
@@ -132,14 +160,9 @@ def test_the_first_frame_is_the_users_picture_at_both_sizes(engine, tmp_path):
     with parts.use("wan_vae", torch.nn.Module) as vae, torch.inference_mode():
         small = vae.encode(first_frame(gradient, size=(32, 32)))
         large = vae.encode(first_frame(gradient, size=(64, 32)))
-        refined = engine._refined(made, parts, take, _Silent())
+    refined = engine.refine(made, take, on_progress=lambda _: None).latents["video"]
     np.testing.assert_allclose(take.latents["video"][:, :, :1], small.numpy(), atol=1e-5)
-    torch.testing.assert_close(refined[:, :, :1], large)
-
-
-class _Silent:
-    def say(self, *_):
-        pass
+    np.testing.assert_array_equal(refined[:, :, :1], large.numpy())
 
 
 def speech(path, *, loud=0.05):
@@ -447,8 +470,8 @@ def test_streamed_networks_and_strips_make_the_same_clip(engine, tmp_path):
     other = MagiHumanEngine(DISTILLED, replace(engine.release, arrange=lambda _plan, *, failed=None: lean))
     again = other.denoise(made, on_progress=lambda _: None)
     assert all(np.array_equal(take.latents[name], again.latents[name]) for name in take.latents)
-    engine.render(made, take, tmp_path / "a.mp4", on_progress=lambda _: None)
-    other.render(made, again, tmp_path / "b.mp4", on_progress=lambda _: None)
+    draw(engine, made, take, tmp_path / "a.mp4", on_progress=lambda _: None)
+    draw(other, made, again, tmp_path / "b.mp4", on_progress=lambda _: None)
     for number in (0, 74):
         first, second = (decode_frame(tmp_path / name, number).astype(int) for name in ("a.mp4", "b.mp4"))
         assert np.abs(first - second).mean() < 0.1
@@ -496,11 +519,15 @@ def test_a_conversion_is_used_where_there_is_one(downloaded, name):
 
 def test_networks_multiply_in_eight_bits_where_that_was_chosen(downloaded):
     folder, expected = downloaded
-    load = NetworkLoader(folder, torch.device("cpu"), arrangement("resident fp8"), multiply_fp8=True)
+    resident, streamed = (
+        NetworkLoader(folder, torch.device("cpu"), arrangement(name), multiply_fp8=True)("distill")
+        for name in ("resident fp8", "streamed fp8")
+    )
     with torch.inference_mode():
-        model = load("distill")
-        found = model(SEQUENCE)
-    assert any(isinstance(module, Fp8Product) for module in model.modules())
+        found = resident(SEQUENCE)
+        assert torch.equal(streamed(SEQUENCE).video, found.video)
+    for layers in (resident.block.layers, streamed.block._layers):
+        assert all(isinstance(layer.attention.linear_qkv, Fp8Product) for layer in layers)
     assert float((found.video - expected.video).abs().mean()) < 0.15 * float(expected.video.std())
 
 
@@ -513,8 +540,8 @@ def test_a_clip_is_told_which_arithmetic_made_it(tmp_path):
         loader("fp8").note
         == "the networks' weights were rounded to eight bits; the same seed gives another clip than in bf16"
     )
-    assert loader("streamed fp8", multiply_fp8=True).note == loader("fp8").note
-    assert "weights and what they multiply were rounded" in loader("resident fp8", multiply_fp8=True).note
+    for name in ("resident fp8", "streamed fp8"):
+        assert "weights and what they multiply were rounded" in loader(name, multiply_fp8=True).note
 
 
 @pytest.mark.parametrize(
@@ -566,6 +593,21 @@ def test_networks_of_earlier_clips_go_when_they_are_in_the_way(tmp_path, monkeyp
     assert set(arranger(decided(resolution="1080P")).loaded) == set(everything)
     free_gb = 100
     assert set(arranger(decided(resolution="1080P")).loaded) == set(everything) - {"540p_sr"}
+
+
+def test_the_plan_of_a_clip_counts_what_speeds_it_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (139 * GB, 141 * GB))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
+    monkeypatch.setattr(magihuman_arrange, "check_present", lambda *_: None)
+    parts = {part.name: part for part in PARTS}
+
+    def planned(**how):
+        arranger = Arranger(WeightStore(tmp_path), parts, torch.device("cpu"), **how)
+        arranger(decided(resolution="1080P"))
+        return arranger.found.peak_bytes
+
+    assert planned(speedups=Speedups(compile=True)) == planned() + COMPILED_BYTES
+    assert planned(fp8=True, speedups=Speedups(compile=True)) > planned(fp8=True)
 
 
 @pytest.mark.parametrize("name", ["swapped", "fp8", "streamed", "streamed fp8"])

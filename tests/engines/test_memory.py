@@ -8,11 +8,23 @@ from measured import peak_bytes
 
 from happyhorse.bench.magihuman import BENCH_PRESETS
 from happyhorse.engines.catalog import MAGIHUMAN
-from happyhorse.engines.footprint import CONTEXT_BYTES, GB, outer_bytes
-from happyhorse.engines.memory import ARRANGEMENTS, arrangement, plan_memory, stages_of
+from happyhorse.engines.catalog_magihuman import MAGIHUMAN_BASE
+from happyhorse.engines.footprint import (
+    COMPILED_BYTES,
+    CONTEXT_BYTES,
+    GB,
+    GRAPH_ROWS,
+    RECORDING_BYTES,
+    flex_bytes,
+    graph_bytes,
+    outer_bytes,
+)
+from happyhorse.engines.memory import ARRANGEMENTS, PLAINLY, Computing, arrangement, plan_memory, stages_of
+from happyhorse.engines.passes import Tokens
 from happyhorse.engines.plan import plan
 from happyhorse.errors import OutOfMemory
 from happyhorse.model import transformer
+from happyhorse.model.config import PRESETS
 from happyhorse.model.pack import pack
 from happyhorse.model.random_weights import open_random, random_network
 from happyhorse.model.stream import Slots, load_on_host, stream_blocks
@@ -112,6 +124,14 @@ def test_the_sizes_fit_the_cards_they_are_meant_for_also_without_rounding(free_g
     assert plan_memory(made, free_gb * GB).peak_bytes <= free_gb * GB
 
 
+@pytest.mark.parametrize("lines", NAMES)
+def test_what_a_plan_says_beforehand_is_what_bf16_networks_that_take_turns_need(lines):
+    made = clip(NAMES[lines])
+    swapped = [stage for stage in stages_of(made, arrangement("swapped")) if stage.stage != "decode"]
+    needed = CONTEXT_BYTES + max(stage.total_bytes for stage in swapped)
+    assert made.peak_memory_bytes == pytest.approx(needed, rel=0.05)
+
+
 @pytest.mark.parametrize(("free_gb", "lines"), [(3, 256), (4, 540), (11, 1080)])
 def test_what_does_not_fit_is_refused_with_figures(free_gb, lines):
     figures = rf"magihuman needs \d+\.\d GB .*weights \d+\.\d.* and {free_gb}\.0 GB are free"
@@ -134,6 +154,58 @@ def test_after_a_failure_clearly_less_is_planned_until_nothing_is_leaner(lines):
     for before, after in pairwise(made):
         assert after.peak_bytes <= 0.8 * before.peak_bytes
     assert made[-1].arrangement.streamed
+
+
+def total(made, name, stage, **how):
+    stages = stages_of(made, arrangement(name), computing=Computing(**how))
+    return next(each.total_bytes for each in stages if each.stage == stage)
+
+
+@pytest.mark.parametrize(
+    ("how", "lines", "name", "stage", "added"),
+    [
+        ("compile", 256, "streamed", "decode", COMPILED_BYTES),
+        ("flex", 1080, "swapped", "refine", flex_bytes(66046)),
+        ("flex", 540, "swapped", "refine", 0),
+        (
+            "graphs",
+            540,
+            "resident",
+            "base",
+            RECORDING_BYTES + graph_bytes(PRESETS["15b"], Tokens(3584, 126, 640, 0)),
+        ),
+        ("graphs", 540, "resident", "refine", RECORDING_BYTES),
+        ("graphs", 540, "swapped", "base", 0),
+    ],
+)
+def test_what_speeds_up_is_planned_for_where_it_applies(how, lines, name, stage, added):
+    made = clip(NAMES[lines])
+    assert made.tokens.total <= GRAPH_ROWS
+    assert total(made, name, stage, **{how: True}) - total(made, name, stage) == added
+
+
+def test_guided_networks_and_several_gpus_record_nothing():
+    guided = clip(DRAFT, MAGIHUMAN_BASE)
+    assert total(guided, "resident", "base", graphs=True) == total(guided, "resident", "base")
+    alone, shared = (
+        [stages_of(clip(DRAFT), arrangement("resident"), ranks=4, computing=how) for how in (PLAINLY, Computing(graphs=True))]
+    )  # fmt: skip
+    assert alone == shared
+
+
+def test_a_plan_that_no_longer_fits_with_its_speedups_is_a_leaner_one():
+    made = clip(DRAFT)
+    just_enough = CONTEXT_BYTES + total(made, "resident", "base") + 1
+    assert plan_memory(made, just_enough).arrangement.name == "resident"
+    faster = plan_memory(made, just_enough, computing=Computing(graphs=True))
+    assert faster.arrangement.name == "lean encoder"
+
+
+def test_products_in_eight_bits_are_planned_for_where_weights_are():
+    made = clip(LARGE)
+    weights, products = (total(made, "swapped fp8", "refine", fp8_products=each) for each in (False, True))
+    assert weights < products < 1.05 * weights
+    assert total(made, "swapped", "refine", fp8_products=True) == total(made, "swapped", "refine")
 
 
 def test_eight_bits_can_be_chosen_where_there_is_room():

@@ -5,6 +5,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from happyhorse.engines.catalog import NANO, TESTCARD
+from happyhorse.engines.catalog_magihuman import MAGIHUMAN
 from happyhorse.engines.plan import plan
 from happyhorse.errors import InvalidRequest, MediaError, Unsupported
 from happyhorse.request import MAX_SEED, parse_request
@@ -133,6 +134,32 @@ def test_what_looks_wrong_with_the_first_frame_is_said():
     assert NANO.first_frame_note in notes
     assert NANO.first_frame_note not in planned().notes
     assert not any("looks" in note for note in planned(image="x", media={"x": image()}).notes)
+
+
+@pytest.mark.parametrize("capabilities", [NANO, MAGIHUMAN, TESTCARD])
+def test_several_faces_in_the_first_frame_are_said(capabilities):
+    notes = planned(capabilities, image="x", media={"x": image(faces=3)}).notes
+    assert f"the image shows 3 faces; {capabilities.several_faces_note}" in notes
+    for faces in (None, 0, 1):
+        notes = planned(capabilities, image="x", media={"x": image(faces=faces)}).notes
+        assert not any("face" in note for note in notes if note != capabilities.first_frame_note)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "faces", "fields", "said"),
+    [
+        (NANO, 0, {}, True),
+        (NANO, 1, {}, False),
+        (NANO, None, {}, False),
+        (NANO, 0, {"prompt": PROMPT}, False),
+        (NANO, 0, {"no_audio": True}, False),
+        (TESTCARD, 0, {}, False),
+    ],
+)
+def test_a_line_for_a_picture_without_a_face_is_said(capabilities, faces, fields, said):
+    fields = {"prompt": 'She says to the camera: "Good morning."', **fields}
+    notes = planned(capabilities, image="x", media={"x": image(faces=faces)}, **fields).notes
+    assert any(note.startswith("no face was found in the image") for note in notes) == said
 
 
 def test_an_explicit_ratio_beside_an_image_is_ignored_and_said():

@@ -7,7 +7,7 @@ import pytest
 
 from happyhorse.errors import MediaError
 from happyhorse.jobs.fetch import Fetcher
-from happyhorse.jobs.outbound import Outbound
+from happyhorse.jobs.outbound import Outbound, resolve
 
 LOCAL_HOSTS = [
     "127.0.0.1", "127.1", "127.0.1", "127.255.255.254", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "017700000001",
@@ -36,14 +36,14 @@ def test_no_spelling_of_a_private_address_is_reached(host, shape):
     with pytest.raises(
         MediaError, match=r"not public|does not resolve|cannot be written|not a URL|without an address"
     ):
-        Fetcher(max_s=2).fetch(shape.format(host), io.BytesIO(), field="image")
+        Fetcher().fetch(shape.format(host), io.BytesIO(), field="image", max_s=2)
 
 
 @pytest.mark.parametrize("url", STRANGE_URLS)
 def test_what_is_no_plain_web_address_is_refused(url):
-    fetcher = Fetcher(Outbound(resolve=lambda host, port: ["127.0.0.1"]), max_s=2)
+    fetcher = Fetcher(Outbound(resolve=lambda host, port: ["127.0.0.1"]))
     with pytest.raises(MediaError) as caught:
-        fetcher.fetch(url, io.BytesIO(), field="image")
+        fetcher.fetch(url, io.BytesIO(), field="image", max_s=2)
     assert caught.value.field == "image"
     assert "word" not in caught.value.message
 
@@ -82,9 +82,9 @@ def site():
     server.shutdown()
 
 
-def fetched(url, **options):
-    into, where = io.BytesIO(), {name: options.pop(name) for name in ("resolve",) if name in options}
-    Fetcher(Outbound(allow_local=True, **where), **{"max_s": 5, **options}).fetch(url, into, field="image")
+def fetched(url, *, max_s=5, resolve=resolve, **options):
+    into, outbound = io.BytesIO(), Outbound(allow_local=True, resolve=resolve)
+    Fetcher(outbound, **options).fetch(url, into, field="image", max_s=max_s)
     return into.getvalue()
 
 
@@ -120,7 +120,7 @@ def test_a_redirect_is_checked_like_the_first_address(site):
             self.allow_local = url.startswith("http://first.test")
             return super().open(method, url, headers, end=end, content=content)
 
-    fetcher = Fetcher(OnlyFirst(resolve=lambda host, port: ["127.0.0.1"]), max_s=5)
+    fetcher = Fetcher(OnlyFirst(resolve=lambda host, port: ["127.0.0.1"]))
     with pytest.raises(MediaError, match="not public"):
         fetcher.fetch(
             f"http://first.test:{site}/302/http://second.test:{site}/200", io.BytesIO(), field="image"

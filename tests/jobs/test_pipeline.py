@@ -14,7 +14,8 @@ from happyhorse.engines.catalog import CATALOG
 from happyhorse.engines.testcard import TestcardEngine
 from happyhorse.errors import Canceled, InvalidRequest, OutOfMemory
 from happyhorse.jobs.job import Status
-from happyhorse.jobs.pipeline import MAX_ATTEMPTS, TakenOver
+from happyhorse.jobs.pipeline import MAX_ATTEMPTS
+from happyhorse.jobs.reports import TakenOver
 from happyhorse.media.read import probe
 
 
@@ -27,6 +28,18 @@ def failing(err):
         raise err
 
     return Instant(during)
+
+
+class TwoPasses(Instant):
+    """Draws only what went through its second pass."""
+
+    def refine(self, plan, take, *, on_progress):
+        assert "refined" not in take.notes
+        return replace(super().refine(plan, take, on_progress=on_progress), notes={"refined": "yes"})
+
+    def render(self, plan, take, output, *, on_progress):
+        assert take.notes == {"refined": "yes"}
+        return super().render(plan, take, output, on_progress=on_progress)
 
 
 def test_a_job_becomes_a_clip_with_a_thumbnail_and_leaves_no_rubbish(service, tmp_path):
@@ -173,9 +186,9 @@ def test_a_worker_that_was_replaced_stops_without_a_result(service, tmp_path):
 
 def test_a_kill_between_any_two_steps_redoes_at_most_one(service, tmp_path):
     """The replay of DBOS: finished steps return what they returned; the one that was cut off runs again."""
-    for cut in ("prepare", "base", "render", "sign", "finish"):
+    for cut in ("prepare", "base", "refine", "decode", "sign", "finish"):
         for done_first in (False, True):
-            job, kept, engine = submit(service), {}, Instant()
+            job, kept, engine = submit(service), {}, TwoPasses()
 
             def step(name, function, cut=cut, done_first=done_first, kept=kept):
                 if name in kept:
@@ -195,9 +208,10 @@ def test_a_kill_between_any_two_steps_redoes_at_most_one(service, tmp_path):
             found = service.store.get(job.id, owner=None)
             assert found.status is Status.SUCCEEDED
             assert engine.runs == (2 if cut == "base" and done_first else 1)
-            assert engine.renders == (2 if cut == "render" and done_first else 1)
+            assert engine.refines == (2 if cut == "refine" and done_first else 1)
+            assert engine.renders == (2 if cut == "decode" and done_first else 1)
     usage = service.store.ledger.usage(owner=None, since=0, until=1e12)
-    assert sum(line.jobs for line in usage) == 10
+    assert sum(line.jobs for line in usage) == 12
 
 
 def test_a_job_that_kills_its_workers_is_given_up(service, tmp_path):
@@ -208,20 +222,33 @@ def test_a_job_that_kills_its_workers_is_given_up(service, tmp_path):
     assert service.store.get(job.id, owner=None).error.code == "worker_died"
 
 
-@pytest.mark.parametrize(("after", "runs", "renders"), [("base", 2, 1), ("render", 1, 2)])
-def test_what_was_swept_between_two_steps_is_made_again(service, tmp_path, after, runs, renders):
-    job, engine = submit(service), Instant()
+@pytest.mark.parametrize(
+    ("after", "runs", "refines", "renders"), [("base", 2, 1, 1), ("refine", 1, 2, 1), ("decode", 1, 1, 2)]
+)
+def test_what_was_swept_between_two_steps_is_made_again(service, tmp_path, after, runs, refines, renders):
+    job, engine = submit(service), TwoPasses()
     runner = pipeline(service, tmp_path, engine=engine)
 
     def step(name, function):
         made = function()
         if name == after:
-            digest = made["take"] if after == "base" else made["clip"]["sha256"]
+            digest = made["clip"]["sha256"] if after == "decode" else made["take"]
             service.blobs.path(digest).unlink()
         return made
 
     assert runner.run(job.id, step) == "succeeded"
-    assert (engine.runs, engine.renders) == (runs, renders)
+    assert (engine.runs, engine.refines, engine.renders) == (runs, refines, renders)
+
+
+def test_a_take_without_a_second_pass_is_stored_once(service, tmp_path):
+    kept = {}
+
+    def step(name, function):
+        kept[name] = function()
+        return kept[name]
+
+    assert pipeline(service, tmp_path).run(submit(service).id, step) == "succeeded"
+    assert kept["refine"] == kept["base"]
 
 
 def test_a_clip_is_signed_on_a_copy_so_that_a_kill_while_signing_finds_what_the_engine_made(
@@ -241,7 +268,7 @@ def test_a_clip_is_signed_on_a_copy_so_that_a_kill_while_signing_finds_what_the_
     job = submit(service)
     runner = replace(pipeline(service, tmp_path), sign=sign)
     assert runner.run(job.id, step) == "succeeded"
-    rendered, done = kept["render"]["clip"], service.store.get(job.id, owner=None).output
+    rendered, done = kept["decode"]["clip"], service.store.get(job.id, owner=None).output
     raw, signed = (service.blobs.path(found["sha256"]).read_bytes() for found in (rendered, done))
     assert signed == raw + b"\0\0\0\x08free"
     assert (done["size_bytes"], done["notes"]) == (len(signed), [*rendered["notes"], "signed"])

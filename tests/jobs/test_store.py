@@ -54,6 +54,21 @@ def test_a_job_goes_its_way_and_is_charged_once(service):
     assert count(service, ledger, job_id=job.id, micros=job.price_micros) == 1
 
 
+def test_what_a_reader_sees_of_progress_never_goes_back_when_another_worker_begins_again(service):
+    job = submit(service)
+    service.store.begin(job.id, "first")
+    service.store.progress(job.id, 1, HALF)
+    service.store.begin(job.id, "second")
+    seen = []
+    for step, fraction in ((0, 0.0), (3, 0.4), (5, 0.625)):
+        service.store.progress(job.id, 2, replace(HALF, step=step, fraction=fraction))
+        found = service.store.get(job.id, owner=None)
+        seen.append((found.step, found.fraction))
+    assert seen == [(0, 0.5), (3, 0.5), (5, 0.625)]
+    told = [event.data["fraction"] for event in service.store.events.of(job.id) if event.type == "progress"]
+    assert told == [0.5, 0.5, 0.5, 0.625]
+
+
 def test_a_preview_goes_with_the_news_of_progress_as_a_data_url(service):
     job = submit(service)
     running = service.store.begin(job.id, "w0")

@@ -29,7 +29,7 @@ def as_jpeg(picture, quality):
 
 
 def remarks(image):
-    return quality.remarks(image, image.convert("RGB"))
+    return quality.remarks(image, quality.look(image.convert("RGB")))
 
 
 @pytest.mark.parametrize("seed", range(4))

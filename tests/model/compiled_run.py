@@ -11,9 +11,12 @@ from tempfile import TemporaryDirectory
 
 import ranked
 import torch
+from measured import peak_bytes
 from torch import Tensor
 
 from happyhorse.bench.magihuman import BENCH_PRESETS
+from happyhorse.engines.footprint import activation_bytes
+from happyhorse.model import transformer
 from happyhorse.model.fp8_products import multiply_in_fp8
 from happyhorse.model.pack import PackedSequence, pack
 from happyhorse.model.parallel import Ranks
@@ -32,11 +35,13 @@ CONFIG = replace(
     windowed_layers=(1, 4),
     frame_receptive_field=1,
 )
+LONG = (7, 32, 32, 17, 41)
 SIZES = ((3, 4, 6, 9, 5), (3, 4, 6, 9, 8), (5, 8, 6, 17, 41))
 WAYS = {
     "resident": {},
     "streamed fp8, sliced": {"streamed": True, "fp8": True, "rows_at_once": 30},
     "fp8 products": {"fp8": True, "products": True},
+    "streamed fp8 products": {"streamed": True, "fp8": True, "products": True},
     "over two processes": {},
 }
 
@@ -68,7 +73,7 @@ def network(
         model.load_state_dict(values, assign=True)
     slice_mlps(model, rows_at_once)
     if products:
-        multiply_in_fp8(model)
+        multiply_in_fp8(model, streamed=streamed)
     speedups.apply(model)
     if streamed:
         stream_blocks(model, Slots.of(model, CPU))
@@ -102,6 +107,8 @@ def compare(
     counted = torch._dynamo.utils.counters
     about = {
         "error": error(expected, found),
+        "peak": 0 if ranks else peak_of(fast),
+        "planned": activation_bytes(CONFIG, sum(sequence(*LONG).sizes)),
         "plain_error": plain_error,
         "graphs": counted["stats"]["unique_graphs"],
         "found": counted["inductor"]["fxgraph_cache_hit"],
@@ -114,6 +121,13 @@ def compare(
 def passes(model: Transformer) -> list[Tensor]:
     """Video and audio at every size."""
     return [tensor for size in SIZES for tensor in model(sequence(*size))]
+
+
+def peak_of(fast: Transformer) -> int:
+    """What a pass over a sequence long enough to outweigh what copies of weights take holds at most."""
+    transformer.SCORES_IN_CACHE = 0  # the fused attention, as on a GPU
+    given = sequence(*LONG)
+    return peak_bytes(lambda: fast(given))
 
 
 def error(expected: list[Tensor], found: list[Tensor]) -> float:

@@ -42,6 +42,7 @@ def run(folder: Path, names: str, way: str) -> dict[str, float]:
 def test_a_second_process_compiles_nothing(folder: Path) -> None:
     first, second = (run(folder, "compile,flex", "resident") for _ in range(2))
     assert first["error"] == second["error"] < 0.02
+    assert 0.3 * first["planned"] < first["peak"] < first["planned"]  # so the plain way may be planned for
     assert first["compiled"] >= KINDS
     assert (first["found"], second["compiled"]) == (0, 0)
     assert second["found"] == first["compiled"] == first["graphs"]
@@ -54,7 +55,7 @@ def test_compiled_layers_are_the_plain_ones_however_a_network_is_kept(folder: Pa
     found = run(folder, "compile", way)
     # Rounding to eight bits turns the slightest difference into a step: it is to be no worse than it is, not the same.
     assert found["error"] < 0.02 + 1.1 * found["plain_error"]
-    assert (found["plain_error"] > 0) is (way == "fp8 products")
+    assert (found["plain_error"] > 0) is ("products" in way)
 
 
 def test_every_attention_and_mlp_is_compiled_and_a_network_goes_at_once() -> None:
@@ -81,7 +82,7 @@ def test_what_cannot_be_compiled_is_said_in_one_sentence(monkeypatch: pytest.Mon
     fast = compiled.compiled.__wrapped__(torch.add)
     with pytest.raises(
         EngineError,
-        match=r"could not be compiled: Cannot find a working triton.*remove it.* without HAPPYHORSE_SPEEDUPS$",
+        match=r"could not be compiled: Cannot find a working triton installation; they also run without HAPPYHORSE_SPEEDUPS$",
     ):
         fast(torch.ones(1), torch.ones(1))
 

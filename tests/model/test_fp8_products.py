@@ -7,7 +7,7 @@ import torch
 from strategies import TINY, random_sequence, random_transformer
 
 from happyhorse.model import fp8_products
-from happyhorse.model.fp8 import Fp8Linear, quantize, quantize_blocks
+from happyhorse.model.fp8 import FP8, Fp8Linear, quantize, quantize_blocks
 from happyhorse.model.fp8_products import Fp8Product, can_multiply, multiply_in_fp8, product, product_plainly
 from happyhorse.model.pack import Latents
 
@@ -31,12 +31,26 @@ def test_the_kernel_does_what_plain_arithmetic_does(shape: tuple[int, int, int])
 def test_sizes_that_kernels_do_not_take_are_padded(groups: int) -> None:
     torch.manual_seed(0)
     linear = Fp8Linear(*quantize(torch.randn(groups * 23, 37)), groups=groups)
-    padded = Fp8Product(linear)
+    padded, unpadded = (Fp8Product(linear, padded=padded) for padded in (True, False))
     assert all(size % 16 == 0 for size in (padded.weight.shape[1], padded.weight.shape[0] // groups))
+    assert unpadded.weight.data_ptr() == linear.weight.data_ptr()
     x, sizes = torch.randn(2, 9, 37), (4, 0, 5)  # slices of a sequence may hold none of a modality
     found, expected = padded(x, sizes).float(), linear(x, sizes).float()
     assert found.shape == (2, 9, 23)
     assert float((found - expected).abs().mean()) < 0.04 * float(expected.std())
+    assert torch.equal(unpadded(x, sizes).float(), found)
+
+
+def test_one_scale_of_a_whole_matrix_is_that_of_each_row() -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(23, 37).to(FP8)
+    one, each = (
+        Fp8Linear(weight, scale, groups=1) for scale in (torch.full((1,), 0.3), torch.full((23,), 0.3))
+    )
+    x = torch.randn(1, 5, 37)
+    expected = Fp8Product(each, padded=True)(x, (5, 0, 0))
+    for padded in (True, False):
+        assert torch.equal(Fp8Product(one, padded=padded)(x, (5, 0, 0)), expected)
 
 
 def error_of(found: Latents, exact: Latents) -> float:

@@ -11,6 +11,7 @@ from strategies import TINY, random_sequence
 
 from happyhorse.model import stream
 from happyhorse.model.config import ModelConfig
+from happyhorse.model.fp8_products import multiply_in_fp8
 from happyhorse.model.random_weights import open_random
 from happyhorse.model.slices import slice_mlps
 from happyhorse.model.stream import Slots, StreamedBlock, load_on_host, stream_blocks
@@ -32,11 +33,14 @@ def streamed_network(
     *,
     fp8: bool = False,
     pinned: bool = False,
+    products: bool = False,
     slots: Slots | None = None,
 ) -> Transformer:
     model, _ = open_random(config, device=CPU, fp8=fp8)
     load_on_host(model, values.items(), device=CPU, pinned=pinned)
     slice_mlps(model, 1000)
+    if products:
+        multiply_in_fp8(model, streamed=True)
     stream_blocks(model, slots or Slots.of(model, CPU))
     return model
 
@@ -65,6 +69,24 @@ def test_every_pass_equals_the_resident_networks(config: ModelConfig, fp8: bool)
             assert float(expected.video.std()) > 0.1
             assert torch.equal(found.video, expected.video)
             assert torch.equal(found.audio, expected.audio)
+
+
+@pytest.mark.parametrize("config", [PLAIN, replace(PLAIN, hidden=72, num_heads=4)])
+def test_products_in_eight_bits_equal_the_resident_networks(config: ModelConfig) -> None:
+    resident, values = resident_network(config, fp8=True)
+    sequences = [random_sequence(config, seed=seed) for seed in range(2)]
+    with torch.inference_mode():
+        exact = [resident(sequence) for sequence in sequences]
+        multiply_in_fp8(resident)
+        streamed = streamed_network(config, values, fp8=True, products=True)
+        for sequence, in_bf16 in zip(sequences, exact, strict=True):
+            expected, found = resident(sequence), streamed(sequence)
+            assert torch.equal(found.video, expected.video)
+            assert torch.equal(found.audio, expected.audio)
+            off = float((found.video - in_bf16.video).square().mean().sqrt() / in_bf16.video.std())
+            assert 0 < off < 0.15
+    host = streamed.block._weights[2]["mlp.mlp.down_proj.weight"]
+    assert host.data_ptr() == values["block.layers.2.mlp.down_proj.weight"].data_ptr()
 
 
 def test_a_pass_that_failed_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ _CANCELS_S = 1.0
 _log = logging.getLogger("happyhorse.api")
 
 _DIALECTS: Mapping[str, Sequence[APIRouter]] = {
-    "dashscope": (dashscope.router, dashscope_uploads.router),
+    "dashscope": (dashscope.router, dashscope_uploads.router, dashscope_uploads.objects),
     "openai": (openai.router, openai_webhooks.router),
     "replicate": (replicate.router,),
     "inferencesh": (inferencesh.router,),

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 
 from happyhorse.errors import Forbidden, Unauthenticated
-from happyhorse.jobs.keys import SCOPES, KeyStore, Scope
+from happyhorse.jobs.keys import SCOPES, Key, KeyStore, Scope
 from happyhorse.jobs.submit import LOCAL, Caller
 
 
@@ -35,19 +35,30 @@ class Auth:
 
     def identify(self, request: Request, scope: Scope) -> Identity:
         """Raises: Unauthenticated, Forbidden, LimitExceeded (only for calls that need the scope `generate`)."""
-        secret = _secret(request)
-        if secret is None:
-            if self.single_user and is_local(request):
-                return Identity(LOCAL, SCOPES)
-            raise Unauthenticated("send a key: Authorization: Bearer hh_...")
-        key = self.keys.find(secret)
+        key = self._key(request)
         if key is None:
-            raise Unauthenticated("this key is not known or was revoked")
+            return Identity(LOCAL, SCOPES)
         if scope not in key.scopes and "admin" not in key.scopes:
             raise Forbidden(f"this key has no scope '{scope}'; it has {', '.join(key.scopes)}")
         if scope == "generate":
             self.keys.count(key)
         return Identity(Caller(key.id), key.scopes)
+
+    def check(self, request: Request) -> None:
+        """Whoever asks may ask for something. Raises: Unauthenticated."""
+        self._key(request)
+
+    def _key(self, request: Request) -> Key | None:
+        """The caller's key; None for the single user."""
+        secret = _secret(request)
+        if secret is None:
+            if self.single_user and is_local(request):
+                return None
+            raise Unauthenticated("send a key: Authorization: Bearer hh_...")
+        key = self.keys.find(secret)
+        if key is None:
+            raise Unauthenticated("this key is not known or was revoked")
+        return key
 
 
 def _secret(request: Request) -> str | None:

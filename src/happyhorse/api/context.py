@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, FastAPI, Request
 
 from happyhorse.api.auth import Auth
 from happyhorse.api.feed import Feed
@@ -21,10 +21,14 @@ class Context:
     feed: Feed
 
 
-async def _context(request: Request) -> Context:
-    context = request.app.state.context
+def context_of(app: FastAPI) -> Context:
+    context = app.state.context
     assert isinstance(context, Context)
     return context
+
+
+async def _context(request: Request) -> Context:
+    return context_of(request.app)
 
 
 Here = Annotated[Context, Depends(_context)]

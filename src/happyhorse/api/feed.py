@@ -19,16 +19,17 @@ _log = logging.getLogger("happyhorse.api")
 
 
 class Feed:
-    """Streams of events, each from any number on, none left out. Runs while somebody watches."""
+    """Streams of events, each from any number on, none left out. Runs while somebody watches, until it is told to end."""
 
     def __init__(self, store: JobStore) -> None:
         self.store = store
         self._watchers: dict[str, list[asyncio.Event]] = {}
         self._known: dict[str, int] = {}
         self._task: asyncio.Task[None] | None = None
+        self.is_ending = False
 
     async def follow(self, job_id: str, *, after: int) -> AsyncGenerator[Event]:
-        """Yield the events after a number as they come, and end after the last one of the job."""
+        """Yield the events after a number as they come, and end after the last one of the job, or when the feed ends."""
         bell = asyncio.Event()
         bell.set()
         self._watchers.setdefault(job_id, []).append(bell)
@@ -37,6 +38,8 @@ class Feed:
             while True:
                 await bell.wait()
                 bell.clear()
+                if self.is_ending:
+                    return
                 over = await asyncio.to_thread(self.store.is_over, job_id)  # asked before the events are read
                 while batch := await asyncio.to_thread(self.store.events.of, job_id, after=after):
                     for event in batch:
@@ -48,6 +51,13 @@ class Feed:
                     return  # the caller had seen the last event already, or the job was deleted
         finally:
             self._leave(job_id, bell)
+
+    def end(self) -> None:
+        """End all streams, also those that are yet to come: the server stops, and who watches goes on elsewhere."""
+        self.is_ending = True
+        for bells in self._watchers.values():
+            for bell in bells:
+                bell.set()
 
     def _leave(self, job_id: str, bell: asyncio.Event) -> None:
         watchers = self._watchers[job_id]

@@ -16,8 +16,10 @@ from happyhorse.api import views
 from happyhorse.api.auth import Identity
 from happyhorse.api.body import read_fields
 from happyhorse.api.context import Context, Here
+from happyhorse.api.key_first import KeyFirst
 from happyhorse.api.own_links import from_own_store
 from happyhorse.api.problems import CONFLICT
+from happyhorse.api.streams import event_stream
 from happyhorse.errors import InvalidRequest
 from happyhorse.jobs.job import Job, Status
 from happyhorse.jobs.outbound import MAX_URL_CHARS
@@ -26,8 +28,7 @@ from happyhorse.jobs.store import MAX_PAGE, Filter
 from happyhorse.jobs.webhooks import Target
 from happyhorse.request import GenerationRequest
 
-router = APIRouter(tags=["generations"])
-_PING_S = 10
+router = APIRouter(route_class=KeyFirst, tags=["generations"])
 
 _SCENE = {"prompt": 'A baker lifts a loaf and says: "Fresh and warm!"', "duration": 5, "resolution": "720P"}
 _EXAMPLES: Mapping[str, object] = {
@@ -198,7 +199,7 @@ async def events(
     """Everything that happens to it, as server-sent events from the first one on; ends when it is over."""
     await run_in_threadpool(_job, job_id, request, here)
     after = _event_number(last_event_id)
-    return EventSourceResponse(_stream(here, job_id, after), ping=_PING_S)
+    return event_stream(_stream(here, job_id, after))
 
 
 async def _stream(here: Context, job_id: str, after: int) -> AsyncIterator[ServerSentEvent]:

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from happyhorse.api.context import Here
+from happyhorse.api.key_first import KeyFirst
 from happyhorse.prompt.read import Prompt, read_prompt
 from happyhorse.request import MAX_REFERENCES, Mode
 
-router = APIRouter(tags=["prompts"])
+router = APIRouter(route_class=KeyFirst, tags=["prompts"])
 MAX_CHARS = 20_000
 
 

@@ -14,12 +14,14 @@ from starlette import datastructures
 from happyhorse.api import views
 from happyhorse.api.auth import Identity
 from happyhorse.api.context import Context, Here
+from happyhorse.api.key_first import KeyFirst
 from happyhorse.api.problems import file_answers
 from happyhorse.api.results import StoredFile
 from happyhorse.jobs.keys import DEFAULT_SCOPES, Limits, Scope
 from happyhorse.jobs.store import MAX_PAGE
 
-router = APIRouter()
+router = APIRouter(route_class=KeyFirst)
+MAX_CURSOR_CHARS = 128
 
 
 @router.post("/v1/files", status_code=201, response_model=views.FileView, tags=["files"])
@@ -41,7 +43,7 @@ def files(
     request: Request,
     here: Here,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
-    cursor: Annotated[str | None, Query(max_length=64)] = None,
+    cursor: Annotated[str | None, Query(max_length=MAX_CURSOR_CHARS)] = None,
 ) -> views.FilePage:
     """Newest first."""
     who = here.auth.identify(request, "read")

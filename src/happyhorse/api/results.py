@@ -8,12 +8,13 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import FileResponse, MalformedRangeHeader
 
 from happyhorse.api.context import Context, Here
+from happyhorse.api.key_first import KeyFirst
 from happyhorse.api.problems import file_answers
 from happyhorse.errors import NotFound
 from happyhorse.jobs.job import Job
 from happyhorse.jobs.stills import StillFormat, frame_number, still
 
-router = APIRouter(tags=["generations"])
+router = APIRouter(route_class=KeyFirst, tags=["generations"])
 _HEADERS = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
 
 

@@ -16,6 +16,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from happyhorse.api.app import create_app
 from happyhorse.api.auth import is_loopback
 from happyhorse.api.body import MAX_JSON_BYTES
+from happyhorse.api.context import context_of
+from happyhorse.api.feed import Feed
 from happyhorse.errors import Forbidden, InvalidRequest
 from happyhorse.jobs.service import Service
 from happyhorse.jobs.supervisor import WorkerProcess
@@ -81,7 +83,7 @@ def run_server(
         proxy_headers=False,
     )
     config.app = BehindProxy(app, config.forwarded_allow_ips)  # type: ignore[arg-type]
-    server = _Server(config, settings.engine)
+    server = _Server(config, settings.engine, context_of(app).feed)
     if worker is not None:
         worker.start()
     try:
@@ -114,11 +116,11 @@ class BehindProxy(ProxyHeadersMiddleware):
 
 
 class _Server(uvicorn.Server):
-    """Says once where it listens."""
+    """Says once where it listens, and ends the streams of news before it waits for what is being answered."""
 
-    def __init__(self, config: uvicorn.Config, engine: str) -> None:
+    def __init__(self, config: uvicorn.Config, engine: str, feed: Feed) -> None:
         super().__init__(config)
-        self.engine = engine
+        self.engine, self.feed = engine, feed
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         await super().startup(sockets)  # type: ignore[arg-type]
@@ -127,3 +129,7 @@ class _Server(uvicorn.Server):
             at = f"{scheme}://{self.config.host}:{self.config.port}"
             sys.stderr.write(f"happyhorse: engine {self.engine}, page at {at}, API described at {at}/docs\n")
             sys.stderr.flush()
+
+    async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        self.feed.end()
+        await super().shutdown(sockets)  # type: ignore[arg-type]

@@ -46,16 +46,12 @@ class Preset:
 
 @dataclass(frozen=True)
 class Kept:
-    """How networks are kept, and how they compute. Raises: InvalidRequest for what does not go together."""
+    """How networks are kept, and how they compute."""
 
     fp8: bool = False
     streamed: bool = False
     multiply_fp8: bool = False
     speedups: Speedups = PLAIN
-
-    def __post_init__(self) -> None:
-        if self.multiply_fp8 and self.streamed:
-            raise InvalidRequest("products in FP8 and streamed networks cannot be combined")
 
     def __str__(self) -> str:
         words = (
@@ -242,6 +238,8 @@ class _Runs:
         model, tensors = open_random(network.config, device=self.device, fp8=self.kept.fp8)
         load_on_host(model, tensors, device=self.device, pinned=self.device.type == "cuda")
         slice_mlps(model, MLP_ROWS)
+        if self.kept.multiply_fp8:
+            multiply_in_fp8(model, streamed=True)
         self.kept.speedups.apply(model)
         stream_blocks(model, Slots.of(model, self.device))
         return model

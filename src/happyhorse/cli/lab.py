@@ -145,6 +145,25 @@ def nano(
     )
 
 
+@train.command("faces")
+def faces(
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="The detector.", metavar="FILE")
+    ] = "drawn_faces.svm",
+    pictures: Annotated[int, typer.Option(help="Pictures of the world to learn from.", min=5)] = 400,
+) -> None:
+    """Teach the detector that counts the drawn faces of a first frame.
+
+    It ships as media/drawn_faces.svm.
+    """
+    from happyhorse.cli.files import output_path
+    from happyhorse.training.faces import train_faces
+
+    place = output_path(output, ".svm")
+    train_faces(place, num_pictures=pictures)
+    print(place)
+
+
 @train.command("pack")
 def pack(
     folder: Annotated[Path, typer.Argument(help="Where the packed weights go.")], out: _Out = _DEFAULT_OUT

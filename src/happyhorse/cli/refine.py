@@ -54,6 +54,7 @@ def refine(
     from happyhorse.cli.files import output_path, probed
     from happyhorse.engines.catalog import CATALOG
     from happyhorse.engines.plan import plan
+    from happyhorse.engines.run import draw
     from happyhorse.engines.take import Take
     from happyhorse.request import parse_request
     from happyhorse.settings import Settings
@@ -74,7 +75,7 @@ def refine(
     signer = open_signer(Settings.from_env())
     start = time.monotonic()
     with progress_bar(quiet=as_json) as show:
-        made = load_engine(take.engine, 0.0).render(decided, take, place, on_progress=show)
+        made = draw(load_engine(take.engine, 0.0), decided, take, place, on_progress=show)
         finished = signer.sign(made, decided)
     print_clip(finished, time.monotonic() - start, as_json=as_json)
 

@@ -81,6 +81,7 @@ def worker(
 
     Any number of workers share a database.
     """
+    from happyhorse.jobs.outbound import Outbound
     from happyhorse.jobs.worker import Worker, run_until_told
 
     settings = find_settings(engine, data_dir, database_url, storage)
@@ -94,5 +95,6 @@ def worker(
         retention_s=hours * 3600,
         sign=signer.sign,
         storage=settings.storage,
+        outbound=Outbound(allow_local=settings.allow_local_urls),
     )
     run_until_told(working, with_parent=with_parent)

@@ -10,7 +10,7 @@ import typer
 from happyhorse.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from happyhorse.hub.parts import Part
     from happyhorse.hub.pull import Hub
@@ -84,6 +84,7 @@ def verify(
     for part in find_parts(engine, parts or ()):
         store.check(part, on_file=_say_file)
         print(f"{part.name}: {_contents(store, part, values=values)}")
+        _say_origins(store, part)
 
 
 @weights.command()
@@ -107,12 +108,20 @@ def convert(
         raise InvalidRequest(
             f"part must be turbo_vae or one of {', '.join(NETWORKS)}; got '{part}'", field="part"
         )
+    from happyhorse.hub.origin import check_origin
     from happyhorse.model.convert import convert_network
     from happyhorse.model.release import NETWORKS as RELEASE
 
     target = store.root / f"{part}-{'fp8' if fp8 else 'bf16'}"
-    convert_network(store.folder(chosen), target, RELEASE[part].config, storage="fp8" if fp8 else "published")
+    convert_network(
+        store.folder(chosen),
+        target,
+        RELEASE[part].config,
+        storage="fp8" if fp8 else "published",
+        beside=_origin(store, chosen),
+    )
     print(target)
+    print(check_origin(store, chosen, target))
 
 
 def _store(engine: str) -> WeightStore:
@@ -173,6 +182,22 @@ def _contents(store: WeightStore, part: Part, *, values: bool) -> str:
         for _ in read_tensors(shards):
             pass
     return f"{shards.layout} layout, {len(shards.entries)} tensors, {'every value is finite' if values else 'names and shapes are right'}"
+
+
+def _origin(store: WeightStore, part: Part) -> Iterator[tuple[str, str]]:
+    from happyhorse.hub.origin import ORIGIN_FILE, origin_of
+
+    yield ORIGIN_FILE, origin_of(store, part, on_file=_say_file).to_json()
+
+
+def _say_origins(store: WeightStore, part: Part) -> None:
+    """Hold the conversions of a network against it."""
+    from happyhorse.hub.origin import check_origin
+
+    for kind in ("fp8", "bf16"):
+        converted = store.root / f"{part.name}-{kind}"
+        if converted.is_dir():
+            print(check_origin(store, part, converted))
 
 
 def _say_file(name: str, num_bytes: int) -> None:

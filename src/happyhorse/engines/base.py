@@ -1,4 +1,4 @@
-"""What an engine is: its capabilities as data, its progress, and the two methods that turn a plan into a file.
+"""What an engine is: its capabilities as data, its progress, and the three methods that turn a plan into a file.
 
 The planner (`plan.py`) reads only Capabilities, so planning needs no engine object, no weights and no torch. To stop a
 run, the progress callback raises `errors.Canceled`; the engine lets it pass and leaves no file behind.
@@ -123,6 +123,8 @@ class Capabilities:
     """resolution -> the pass that follows the base pass; drafts go without."""
     first_frame_note: str = ""
     """What a user should know before giving a first frame; empty for nothing."""
+    several_faces_note: str = "say in the prompt which of them speaks or acts"
+    """What becomes of a first frame with more than one face."""
     proven_ratios: frozenset[str] | None = None
     """Ratios whose sizes the model's makers vouch for; None for all."""
     extra_audio_latents: int = 0
@@ -144,7 +146,7 @@ class Capabilities:
 
 
 class Engine(Protocol):
-    """Runs plans in two halves, so that a durable job can stop between them."""
+    """Runs plans in three parts, so that a durable job can stop between them."""
 
     @property
     def capabilities(self) -> Capabilities: ...
@@ -153,9 +155,22 @@ class Engine(Protocol):
         """Stages prepare and base: decide the clip. Raises: as `render`."""
         ...
 
+    def refine(self, plan: Plan, take: Take, *, on_progress: OnProgress) -> Take:
+        """Stage refine: the take after the plan's second pass; the very same take when the plan has none. Raises: as `render`."""
+        ...
+
     def render(self, plan: Plan, take: Take, output: Path, *, on_progress: OnProgress) -> Output:
-        """The other stages: write the clip of a take to `output` (temporary name, then renamed) and describe it.
+        """Stages decode and finish: write the clip of a take that went through `refine` to `output` (temporary name, then
+        renamed) and describe it.
 
         Raises: Canceled when on_progress raises it; MediaError for an input that fails while it is read; EngineError else.
         """
         ...
+
+
+class OnePass:
+    """What an engine without a second pass inherits."""
+
+    def refine(self, plan: Plan, take: Take, *, on_progress: OnProgress) -> Take:  # noqa: ARG002  the protocol's
+        """Return the take as it is."""
+        return take

@@ -19,16 +19,25 @@ _NANO_SIZES = dict.fromkeys(RATIOS, (224, 128))
 
 _VOCABULARY = resources.files("happyhorse") / "model" / "vocabulary.txt"
 """A word nano knows in each line, or a word, a tab and attribute=value: what it draws instead."""
-_SPOKEN_OF = {"person": "a person in everyday clothes", "any": "an everyday garment", "yes": "a beard"}
+_SPOKEN_OF = {
+    "subject=person": "a person in everyday clothes",
+    "garment=any": "an everyday garment",
+    "beard=yes": "a beard",
+    "glasses=yes": "glasses",
+    "hair_style=bun": "hair in a bun",
+    "hair_style=buzz": "a buzz cut",
+    "hair_style=long": "long hair",
+}
+"""Values that do not speak for themselves."""
 
 
 def _read_vocabulary() -> tuple[frozenset[str], dict[str, str]]:
     lines = [
         line.split("\t") for line in _VOCABULARY.read_text(encoding="utf-8").splitlines() if line.strip()
     ]
-    stand_ins = {word: value.split("=")[1] for word, value in (line for line in lines if len(line) == 2)}
-    words = frozenset(part for line in lines for part in line[0].split())
-    return words, {word: _SPOKEN_OF.get(value, value) for word, value in stand_ins.items()}
+    words = frozenset(line[0] for line in lines if len(line) == 1)
+    stand_ins = {line[0]: line[1] for line in lines if len(line) == 2}
+    return words, {word: _SPOKEN_OF.get(value, value.split("=")[1]) for word, value in stand_ins.items()}
 
 
 _WORDS, _STAND_INS = _read_vocabulary()
@@ -41,6 +50,7 @@ NANO = Capabilities(
     languages=frozenset({"en", "de", "fr", "ja", "ko"}),  # tones are not among what the network is told
     resolutions=RESOLUTIONS,
     first_frame_note="nano moves pictures of its own illustrated kind; a photograph is shown still under camera and sound, or dissolves where someone in it is to speak",
+    several_faces_note="nano knows one person, in the middle of the picture: a line is said by a face it draws there, and the others keep still",
     base_sizes=_NANO_SIZES,
     num_steps=8,
     sampler="euler",

@@ -72,14 +72,14 @@ MAGIHUMAN = Capabilities(
     proven_ratios=PROVEN_RATIOS,
     extra_audio_latents=1,
     rewrites_prompt=True,
-    # Bytes: footprint.py, the network of one stage on the card at a time.
+    # Bytes: a line through what memory.py plans with bf16 networks that take turns, pictures in strips.
     cost=Cost(
         source="the release's own figures for one NVIDIA H100",
         token_step_s=4.6e-5,
         decode_s_per_mpx=0.023,
         encode_s_per_mpx=0.02,
-        resident_bytes=31_000_000_000,
-        bytes_per_token=390_000,
+        resident_bytes=32_200_000_000,
+        bytes_per_token=117_000,
     ),
 )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from happyhorse.engines.passes import Tokens
 from happyhorse.model.config import ModelConfig
 
 GB = 1_000_000_000
@@ -33,6 +34,16 @@ STRIP_REACH = 9
 """How far the wide stages see, in pixels of STRIP_PIXELS."""
 STRIP_PIXELS = 8
 MAX_STRIPS = 8
+
+COMPILED_BYTES = 50_000_000
+"""Code of compiled kernels. Not measured on a GPU; their tensors take less than those of the plain way, which is planned for."""
+RECORDING_BYTES = 100_000_000
+"""Workspaces of matrix products on the stream that records, two of 32 MiB on a Hopper, which stay; and a graph itself.
+Not measured on a GPU."""
+GRAPH_ROWS = 8192
+"""Longer sequences are not recorded."""
+FLEX_BLOCK = 128
+FLEX_GRIDS_KEPT = 8
 
 
 def layer_bytes(config: ModelConfig, layer: int, *, fp8: bool) -> int:
@@ -65,11 +76,19 @@ def slots_bytes(config: ModelConfig, *, fp8: bool) -> int:
     return 2 * max(layer_bytes(config, layer, fp8=fp8) for layer in range(config.num_layers))
 
 
-def activation_bytes(config: ModelConfig, rows: int, *, ranks: int = 1, mlp_rows: int = MLP_ROWS) -> int:
+def activation_bytes(
+    config: ModelConfig,
+    rows: int,
+    *,
+    ranks: int = 1,
+    mlp_rows: int = MLP_ROWS,
+    fp8_products: bool = False,
+) -> int:
     """The most that one forward over `rows` rows of the sequence holds beside weights, on each of `ranks` GPUs.
 
     Everywhere: residuals in float32 (the first; the layer's; in the MLP the one after attention), the rotary table. In
-    attention: the projection in bf16, and while queries are normalised and turned three copies of them in float32; with
+    attention: the projection in bf16, and while queries are normalised and turned three copies of them in float32, or, at its end,
+    queries and keys, three copies of what was seen, and what the last product takes; with
     several ranks, what is sent and received too, which is let go late. In the MLP: what slices have given in bf16; of the slice at hand the
     widened rows in bf16 and float32, and of their gated half two float32 steps beside its result.
     """
@@ -77,7 +96,11 @@ def activation_bytes(config: ModelConfig, rows: int, *, ranks: int = 1, mlp_rows
     width, wide = config.num_heads * config.head_dim, config.mlp_width(config.num_layers - 1)
     rotary = 8 * 3 * (config.head_dim // 8)
     exchanged = 9 * width if ranks > 1 else 0
-    attention = share * (8 * config.hidden + rotary + 2 * _projected(config) + 12 * width + exchanged)
+    # Of FP8 products: what is given, divided by its scales in float32, then in eight bits.
+    product = max(5 * width, width + 2 * config.hidden) if fp8_products else 2 * config.hidden
+    merging = 2 * (width + config.num_kv_heads * config.head_dim) + 6 * width + product
+    mixing = 2 * _projected(config) + max(12 * width, merging)
+    attention = share * (8 * config.hidden + rotary + mixing + exchanged)
     count = math.ceil(share / mlp_rows)
     given = 2 * config.hidden if count > 1 else 0
     mlp = share * (12 * config.hidden + rotary + given) + math.ceil(share / count) * 24 * wide
@@ -85,6 +108,20 @@ def activation_bytes(config: ModelConfig, rows: int, *, ranks: int = 1, mlp_rows
         return max(attention, mlp)
     whole = rows * (4 * config.hidden + rotary)
     return max(whole + attention, whole + mlp, rows * 13 * config.hidden)
+
+
+def graph_bytes(config: ModelConfig, tokens: Tokens) -> int:
+    """What a recorded pass holds beside the tensors of a pass, which its own pool keeps while it can be replayed.
+
+    In float32 the rows it reads, the rows it fills, and the copy of these that is given on.
+    """
+    return 3 * 4 * (tokens.video * config.video_channels + tokens.audio * config.audio_channels)
+
+
+def flex_bytes(rows: int) -> int:
+    """Lists of the blocks of rows that see each other: of every grid kept two in int32; 32 bytes a pair while one is made."""
+    blocks = math.ceil(rows / FLEX_BLOCK)
+    return FLEX_GRIDS_KEPT * 2 * 4 * (blocks + 1) * blocks + 32 * blocks**2
 
 
 def decode_bytes(size: tuple[int, int], *, strips: int = 1) -> int:

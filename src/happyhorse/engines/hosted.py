@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
-from happyhorse.engines.base import Capabilities, OnProgress
+from happyhorse.engines.base import Capabilities, OnePass, OnProgress
 from happyhorse.engines.hosted_dashscope import DashScope
 from happyhorse.engines.hosted_replicate import Replicate
 from happyhorse.engines.hosted_wire import PATIENCE_S, Dialect, Local, Look, Sent, Wire
@@ -51,7 +51,7 @@ _FORMATS = {
 }
 
 
-class HostedEngine:
+class HostedEngine(OnePass):
     """Forwards to the endpoint of its capabilities with one key. `patience_s`: how long that server may be away."""
 
     def __init__(

@@ -1,10 +1,11 @@
-"""The limits of input files, judged by what a probe found in them (specs/api.md 1.3, the wider bound of each pair)."""
+"""The limits of input files, and what is said of a first frame, judged by what a probe found in them (specs/api.md 1.3, the wider bound of each pair)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from happyhorse.engines.base import Capabilities
 from happyhorse.errors import MediaError
 from happyhorse.request import GenerationRequest, MediaRef
 from happyhorse.shapes import MediaInfo
@@ -63,6 +64,24 @@ def check_inputs(request: GenerationRequest, media: Mapping[str, MediaInfo]) -> 
     if voice is not None:
         _check_voice(voice)
     return Inputs(image, references, video, voice)
+
+
+def note_image(
+    image: MediaInfo | None, capabilities: Capabilities, notes: list[str], *, moves_mouth: bool
+) -> None:
+    """Say what to expect of a first frame; nothing is refused for it. With `moves_mouth`, someone in it is to speak."""
+    if image is None:
+        return
+    if capabilities.first_frame_note:
+        notes.append(capabilities.first_frame_note)
+    if image.remarks:
+        notes.append(f"the image looks {image.remarks}; the clip keeps what its first frame has")
+    if image.faces is not None and image.faces > 1:
+        notes.append(f"the image shows {image.faces} faces; {capabilities.several_faces_note}")
+    if image.faces == 0 and moves_mouth:
+        notes.append(
+            "no face was found in the image: the line has no speaker, or one who is not in the image appears"
+        )
 
 
 def _found(reference: MediaRef | None, media: Mapping[str, MediaInfo]) -> MediaInfo | None:

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from happyhorse.bounce import Fall
-from happyhorse.engines.base import PREVIEW_SIDE, Capabilities, OnProgress
+from happyhorse.engines.base import PREVIEW_SIDE, Capabilities, OnePass, OnProgress
 from happyhorse.engines.camera import MOVES, look, view_at
 from happyhorse.engines.catalog import CATALOG
 from happyhorse.engines.plan import Plan
 from happyhorse.engines.progress import Reporter
 from happyhorse.engines.take import Take
-from happyhorse.errors import EngineError, Unsupported
+from happyhorse.errors import Unsupported
 from happyhorse.media.picture import cut, extend, fit, resize, small_jpeg, watermark
 from happyhorse.media.read import decode_image
 from happyhorse.media.write import encode
@@ -84,7 +84,7 @@ class Weights:
         )
 
 
-class LocalEngine:
+class LocalEngine(OnePass):
     """Runs plans with weights from a folder; loads them once."""
 
     def __init__(self, capabilities: Capabilities, weights: Weights) -> None:
@@ -121,7 +121,8 @@ class LocalEngine:
     def render(self, plan: Plan, take: Take, output: Path, *, on_progress: OnProgress) -> Output:
         """Draw and sound a take. Raises: what on_progress raises; EngineError for a take of other weights."""
         take.check(engine=self.capabilities.engine, weights_hash=self.weights.digest)
-        _check_size(take, plan)
+        assert plan.latent is not None
+        take.check_grid(plan.latent)
         reporter = Reporter(on_progress, _STAGE_SHARES)
         chosen, reading = self._understand(plan)
         given = None if plan.image is None else _given_picture(plan)
@@ -335,11 +336,3 @@ def _speak(plan: Plan, chosen: dict[str, str], reading: Reading) -> list[Spoken]
             spoken += speech.rows(clock_s)
             clock_s += speech.duration_s + LINE_GAP_S
     return spoken
-
-
-def _check_size(take: Take, plan: Plan) -> None:
-    """Raises: EngineError when the take is not of the size that was planned."""
-    assert plan.latent is not None
-    found, wanted = take.latents["video"].shape[2:], astuple(plan.latent)
-    if found != wanted:
-        raise EngineError(f"the take has latents of {found}; the plan needs {wanted} (frames, height, width)")

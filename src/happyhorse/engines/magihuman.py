@@ -1,8 +1,9 @@
 """MagiHumanEngine: plans become clips by the open 15 B weights, stage by stage.
 
-prompt -> T5Gemma; first frame -> Wan 2.2's encoder; voice -> Oobleck; base or distilled network -> a take; then
-super-resolution -> TurboVAE window by window -> file. Each part is on the device while its stage runs, or stays, as the
-memory plan has it. A take holds the base latents and the prompt's features, so that a draft can be refined later.
+prompt -> T5Gemma; first frame -> Wan 2.2's encoder; voice -> Oobleck; base or distilled network -> a take;
+super-resolution -> a larger take; then TurboVAE window by window -> file. Each part is on the device while its stage runs,
+or stays, as the memory plan has it. A take of the base pass holds the prompt's features too, so that a draft can be refined
+later; a refined one holds what is left to be drawn.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from happyhorse.engines.base import Capabilities, OnProgress
+from happyhorse.engines.passes import Refine
 from happyhorse.engines.plan import Plan
 from happyhorse.engines.progress import Reporter
 from happyhorse.engines.rewrite import Rewriter, Written, write_out
@@ -40,14 +42,14 @@ from happyhorse.model.transformer import Transformer
 from happyhorse.model.turbo_vae import TurboVae
 from happyhorse.model.wan_vae import WanVae
 from happyhorse.request import Output
-from happyhorse.shapes import AUDIO_LATENT_RATE
+from happyhorse.shapes import AUDIO_LATENT_RATE, LatentShape
 
 TEXT_ENCODER, WAN_VAE, AUDIO_VAE, TURBO_VAE = "text_encoder", "wan_vae", "audio_vae", "turbo_vae"
 _SHARES = {"prepare": 0.1, "base": 0.2, "refine": 0.4, "decode": 0.28, "finish": 0.02}
 _DRAFT_SHARES = {"prepare": 0.2, "base": 0.5, "decode": 0.28, "finish": 0.02}
 SILENCE = 1e-4
-# Notes of a take: how its prompt was written, how its network was kept and computed.
-_PROMPT, _WEIGHTS = "prompt", "weights"
+# Notes of a take: how its prompt was written, how the network of each pass was kept and computed.
+_PROMPT, _WEIGHTS, _REFINER = _SAID = ("prompt", "weights", "refiner")
 _NOTES_TAG = "engine_notes"
 _log = logging.getLogger("happyhorse.magihuman")
 
@@ -103,16 +105,35 @@ class MagiHumanEngine:
         notes = {name: said for name, said in ((_PROMPT, written.note), (_WEIGHTS, note)) if said}
         return Take(plan.engine, self.release.digest, latents, notes)
 
-    def render(self, plan: Plan, take: Take, output: Path, *, on_progress: OnProgress) -> Output:
-        """Stages refine, decode and finish. Raises: as denoise; EngineError for a take of other weights."""
-        take.check(engine=self.capabilities.engine, weights_hash=self.release.digest)
+    def refine(self, plan: Plan, take: Take, *, on_progress: OnProgress) -> Take:
+        """Stage refine; a draft's take as it is. Raises: as denoise; EngineError for a take of other weights or size."""
+        second = plan.refine
+        if second is None:
+            return take
+        self._check(take, plan.latent)
         reporter = _reporter(plan, on_progress)
-        said = self._run(plan, lambda parts: self._write(plan, parts, take, output, reporter))
+        video, note = self._run(
+            plan, lambda parts: (self._refined(plan, second, parts, take, reporter), parts.note)
+        )
+        notes = {**take.notes, _REFINER: note} if note else take.notes
+        return replace(take, latents={"video": video, "audio": take.latents["audio"]}, notes=notes)
+
+    def render(self, plan: Plan, take: Take, output: Path, *, on_progress: OnProgress) -> Output:
+        """Stages decode and finish. Raises: as refine."""
+        self._check(take, plan.refine.latent if plan.refine else plan.latent)
+        reporter = _reporter(plan, on_progress)
+        self._run(plan, lambda parts: self._write(plan, parts, take, output, reporter))
         reporter.say("finish", 1, 1)
-        return plan.output(output, weights_hash=self.release.digest, notes=said)
+        return plan.output(output, weights_hash=self.release.digest, notes=_said(take))
+
+    def _check(self, take: Take, grid: LatentShape | None) -> None:
+        """Raises: EngineError for a take of other weights, or of another size than the plan has at this stage."""
+        take.check(engine=self.capabilities.engine, weights_hash=self.release.digest)
+        assert grid is not None
+        take.check_grid(grid)
 
     def _run(self, plan: Plan, work: Callable[[Parts], Result]) -> Result:
-        """Do one half of a clip; when memory runs out in it, once more with the parts arranged leaner."""
+        """Do one part of a clip; when memory runs out in it, once more with the parts arranged leaner."""
         parts = self.release.arrange(plan)
         try:
             with torch.inference_mode():
@@ -152,14 +173,9 @@ class MagiHumanEngine:
         tensors = {"video": latents.video, "audio": latents.audio, "text": conditions.text}
         return {name: tensor.float().cpu().numpy() for name, tensor in tensors.items()}
 
-    def _write(
-        self, plan: Plan, parts: Parts, take: Take, output: Path, reporter: Reporter
-    ) -> tuple[str, ...]:
-        """Write the file; return what it and its record say of how both passes were made."""
-        notes = dict.fromkeys((*take.notes.values(), parts.note if plan.refine else ""))
-        said = tuple(filter(None, notes))
-        tags = plan.tags(self.release.digest)
-        video = self._refined(plan, parts, take, reporter)
+    def _write(self, plan: Plan, parts: Parts, take: Take, output: Path, reporter: Reporter) -> None:
+        tags, said = plan.tags(self.release.digest), _said(take)
+        video = torch.from_numpy(take.latents["video"]).to(self.release.device)
         sound = self._sound(plan, parts, take)
         encode(
             output,
@@ -169,7 +185,6 @@ class MagiHumanEngine:
             metadata={**tags, _NOTES_TAG: "; ".join(said)} if said else tags,
             as_is=plan.voice is not None,
         )
-        return said
 
     def _text(self, plan: Plan, parts: Parts, prompt: str) -> Conditions:
         guided = self.release.networks[self.network].sampler.guidance is not None
@@ -210,21 +225,21 @@ class MagiHumanEngine:
         with parts.use(AUDIO_VAE, Oobleck) as codec:
             return codec.encode(track, noise=gaussian(generator))
 
-    def _refined(self, plan: Plan, parts: Parts, take: Take, reporter: Reporter) -> Tensor:
+    def _refined(
+        self, plan: Plan, second: Refine, parts: Parts, take: Take, reporter: Reporter
+    ) -> NDArray[np.float32]:
+        """Return the picture's latents after the second pass."""
         device = self.release.device
         video, audio, text = (
             torch.from_numpy(take.latents[name]).to(device) for name in ("video", "audio", "text")
         )
-        if plan.refine is None:
-            return video
-        second = plan.refine
         network = self.release.networks[second.network]
         conditions = Conditions(
             text, first_frame=self._first_frame(plan, parts, (second.width, second.height))
         )
         generator = torch.Generator(device).manual_seed(plan.seed)
         with parts.use(second.network, Transformer) as model:
-            return refine(
+            refined = refine(
                 model,
                 replace(network.sampler, num_steps=second.num_steps),
                 Latents(video, audio),
@@ -233,6 +248,7 @@ class MagiHumanEngine:
                 noise=gaussian(generator),
                 on_step=lambda step: reporter.say("refine", step.index + 1, step.num_steps),
             )
+        return np.asarray(refined.float().cpu().numpy(), dtype=np.float32)
 
     def _sound(self, plan: Plan, parts: Parts, take: Take) -> NDArray[np.float32] | None:
         """Return what is heard: the user's own track as it was, or the network's."""
@@ -258,6 +274,11 @@ class MagiHumanEngine:
                     yield watermark(frame) if plan.watermark else frame
                     number += 1
                 reporter.say("decode", number, plan.num_frames)
+
+
+def _said(take: Take) -> tuple[str, ...]:
+    """What a clip and its record say of how its passes were made, each sentence once."""
+    return tuple(dict.fromkeys(take.notes[name] for name in _SAID if name in take.notes))
 
 
 def _reporter(plan: Plan, on_progress: OnProgress) -> Reporter:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from torch import nn
 
 from happyhorse.engines.footprint import GB, MLP_ROWS, TEXT_ENCODER_BYTES, network_bytes
 from happyhorse.engines.magihuman import AUDIO_VAE, TEXT_ENCODER, TURBO_VAE, WAN_VAE
-from happyhorse.engines.memory import Arrangement, MemoryPlan, plan_memory
+from happyhorse.engines.memory import Arrangement, Computing, MemoryPlan, plan_memory
 from happyhorse.engines.plan import Plan
 from happyhorse.errors import OutOfMemory, WeightsMissing
-from happyhorse.hub.parts import Part
+from happyhorse.hub.origin import check_origin
+from happyhorse.hub.parts import Part, find_parts
 from happyhorse.hub.store import WeightStore
 from happyhorse.model.convert import TURBO_VAE_FILE
 from happyhorse.model.follow import lead
@@ -60,6 +62,7 @@ class Arranger:
     ) -> None:
         self.store, self.parts, self.device, self.ranks = store, parts, device, ranks
         self.fp8, self.speedups = fp8, speedups
+        self.computing = Computing(fp8_products=fp8 and can_multiply(device), **asdict(speedups))
         self.found: MemoryPlan | None = None
         self.arranged = Parts({})
 
@@ -91,11 +94,20 @@ class Arranger:
     def _choose(self, plan: Plan, free_bytes: int, total_bytes: int, failed: str | None) -> MemoryPlan:
         ranks = self.ranks.count if self.ranks else 1
         if failed is None:
-            return plan_memory(plan, free_bytes, total_bytes=total_bytes, ranks=ranks, fp8=self.fp8)
+            return plan_memory(
+                plan,
+                free_bytes,
+                total_bytes=total_bytes,
+                ranks=ranks,
+                fp8=self.fp8,
+                computing=self.computing,
+            )
         if self.ranks is not None and self.ranks.is_calling:
             raise OutOfMemory(failed)
         try:
-            return plan_memory(plan, free_bytes, ranks=ranks, fp8=self.fp8, failed=self.found)
+            return plan_memory(
+                plan, free_bytes, ranks=ranks, fp8=self.fp8, computing=self.computing, failed=self.found
+            )
         except OutOfMemory as err:
             raise OutOfMemory(f"{failed}; {err.message}") from err
 
@@ -151,7 +163,7 @@ class NetworkLoader:
     """Loads networks as one arrangement has them, from a conversion beside the download where there is one.
 
     Streamed networks share their slots. `sharers` processes load on this machine. With `multiply_fp8` networks in eight bits
-    that are not streamed multiply so too, where the GPU can.
+    multiply so too, where the GPU can.
     """
 
     def __init__(
@@ -166,9 +178,7 @@ class NetworkLoader:
     ) -> None:
         self.root, self.device, self.arrangement, self.sharers = root, device, arrangement, sharers
         self.speedups = speedups.only(recordable=arrangement.kept and sharers == 1 and device.type == "cuda")
-        self.multiply_fp8 = (
-            multiply_fp8 and arrangement.fp8 and not arrangement.streamed and can_multiply(device)
-        )
+        self.multiply_fp8 = multiply_fp8 and arrangement.fp8 and can_multiply(device)
         self.slots: Slots | None = None
 
     @property
@@ -183,6 +193,9 @@ class NetworkLoader:
         config, fp8 = NETWORKS[name].config, self.arrangement.fp8
         converted = self.root / (f"{name}-fp8" if fp8 else f"{name}-bf16")
         folder = converted if converted.is_dir() else self.root / name
+        if folder == converted:
+            (part,) = find_parts("magihuman", [name])
+            _log.info("%s", check_origin(WeightStore(self.root), part, converted))
         if not self.arrangement.streamed:
             model = load_network(folder, config, device=self.device, fp8=fp8)
             slice_mlps(model, MLP_ROWS)
@@ -199,6 +212,8 @@ class NetworkLoader:
             model, tensors, device=self.device, pinned=self._fits_host(network_bytes(config, fp8=fp8))
         )
         slice_mlps(model, MLP_ROWS)
+        if self.multiply_fp8:
+            multiply_in_fp8(model, streamed=True)
         self.speedups.apply(model)
         stream_blocks(model, self.slots)
         return model

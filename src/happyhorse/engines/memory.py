@@ -20,15 +20,20 @@ from typing import Literal
 
 from happyhorse.engines.footprint import (
     AUDIO_VAE_BYTES,
+    COMPILED_BYTES,
     CONTEXT_BYTES,
     ENCODE_BYTES_PER_PIXEL,
     GB,
+    GRAPH_ROWS,
     MAX_STRIPS,
+    RECORDING_BYTES,
     TEXT_ENCODER_BYTES,
     TURBO_VAE_BYTES,
     WAN_VAE_BYTES,
     activation_bytes,
     decode_bytes,
+    flex_bytes,
+    graph_bytes,
     network_bytes,
     outer_bytes,
     slots_bytes,
@@ -42,6 +47,7 @@ Strategy = Literal[
 ]
 
 
+_WINDOWED = "1080p_sr"
 LEANER = 0.8
 """What a plan may need at most of one that failed."""
 
@@ -72,6 +78,19 @@ ARRANGEMENTS = (
 def arrangement(name: str) -> Arrangement:
     """Look one up."""
     return next(each for each in ARRANGEMENTS if each.name == name)
+
+
+@dataclass(frozen=True)
+class Computing:
+    """How networks compute, as far as that takes memory: in eight bits where their weights are, and sped up in these ways."""
+
+    fp8_products: bool = False
+    compile: bool = False
+    flex: bool = False
+    graphs: bool = False
+
+
+PLAINLY = Computing()
 
 
 @dataclass(frozen=True)
@@ -121,6 +140,7 @@ def plan_memory(
     total_bytes: int | None = None,
     ranks: int = 1,
     fp8: bool = False,
+    computing: Computing = PLAINLY,
     failed: MemoryPlan | None = None,
 ) -> MemoryPlan:
     """Choose the first arrangement under which a clip fits, with as few strips as will do; with `fp8` one in eight bits.
@@ -130,7 +150,7 @@ def plan_memory(
     """
     limit = free_bytes if failed is None else min(free_bytes, int(LEANER * failed.peak_bytes))
     for each in (each for each in ARRANGEMENTS if each.fp8 or not fp8):
-        found = _fitted(plan, each, limit, ranks)
+        found = _fitted(plan, stages_of(plan, each, ranks=ranks, computing=computing), each, limit)
         if found.peak_bytes <= limit:
             return found
     if failed is not None:
@@ -150,36 +170,64 @@ def drawn_size(plan: Plan) -> tuple[int, int]:
 
 
 def stages_of(
-    plan: Plan, arrangement: Arrangement, *, ranks: int = 1, config: ModelConfig = PRESETS["15b"]
+    plan: Plan,
+    arrangement: Arrangement,
+    *,
+    ranks: int = 1,
+    config: ModelConfig = PRESETS["15b"],
+    computing: Computing = PLAINLY,
 ) -> tuple[StageMemory, ...]:
     """Return every stage of one clip, decoding the whole picture at once."""
     width, height = drawn_size(plan)
-    rows = {"base": plan.tokens.total} | ({"refine": plan.refine.tokens.total} if plan.refine else {})
+    passes = {"base": plan.tokens} | ({"refine": plan.refine.tokens} if plan.refine else {})
     network = network_bytes(config, fp8=arrangement.fp8)
     on_gpu = not arrangement.encoder_on_cpu
     weights = {
         "text": TEXT_ENCODER_BYTES if on_gpu else 0,
         "first frame": WAN_VAE_BYTES,
-        **dict.fromkeys(rows, 0 if arrangement.streamed else network),
+        **dict.fromkeys(passes, 0 if arrangement.streamed else network),
         "decode": TURBO_VAE_BYTES + AUDIO_VAE_BYTES,
     }
     tensors = {
         "text": activation_bytes(config, plan.tokens.text) // 8 if on_gpu else 0,
         "first frame": ENCODE_BYTES_PER_PIXEL * width * height,
-        **{stage: activation_bytes(config, count, ranks=ranks) for stage, count in rows.items()},
+        **{
+            stage: activation_bytes(
+                config,
+                tokens.total,
+                ranks=ranks,
+                fp8_products=arrangement.fp8 and computing.fp8_products,
+            )
+            for stage, tokens in passes.items()
+        },
         "decode": decode_bytes((width, height)),
     }
     always = 0
     if arrangement.kept:
         always, weights = sum(weights.values()), dict.fromkeys(weights, 0)
     if arrangement.streamed:
-        always = slots_bytes(config, fp8=arrangement.fp8) + len(rows) * outer_bytes(config)
+        always = slots_bytes(config, fp8=arrangement.fp8) + len(passes) * outer_bytes(config)
+    if computing.graphs and arrangement.kept and ranks == 1 and not plan.negative_prompt:
+        recorded = [stage for stage, tokens in passes.items() if tokens.total <= GRAPH_ROWS]
+        tensors |= {stage: tensors[stage] + graph_bytes(config, passes[stage]) for stage in recorded}
+        always += RECORDING_BYTES if recorded else 0
+    always += _lasting_bytes(plan, computing)
     return tuple(StageMemory(stage, always + weights[stage], tensors[stage]) for stage in weights)
 
 
-def _fitted(plan: Plan, arrangement: Arrangement, free_bytes: int, ranks: int) -> MemoryPlan:
+def _lasting_bytes(plan: Plan, computing: Computing) -> int:
+    """What compiled layers and flex attention keep on the GPU from stage to stage."""
+    code = COMPILED_BYTES if computing.compile else 0
+    if computing.flex and plan.refine is not None and plan.refine.network == _WINDOWED:
+        return code + flex_bytes(plan.refine.tokens.total)
+    return code
+
+
+def _fitted(
+    plan: Plan, stages: tuple[StageMemory, ...], arrangement: Arrangement, free_bytes: int
+) -> MemoryPlan:
     """Draw in as few strips as make decoding fit; in one where it is not decoding that does not."""
-    *others, decode = stages_of(plan, arrangement, ranks=ranks)
+    *others, decode = stages
     for strips in range(1, MAX_STRIPS + 1):
         drawing = replace(decode, activation_bytes=decode_bytes(drawn_size(plan), strips=strips))
         found = MemoryPlan(arrangement, strips, (*others, drawing))

@@ -20,7 +20,7 @@ from happyhorse.engines.base import Capabilities
 from happyhorse.engines.bindings import Binding, bind, nameable
 from happyhorse.engines.catalog import CATALOG
 from happyhorse.engines.hosted_rules import check_forward, note_forward
-from happyhorse.engines.inputs import Inputs, check_inputs
+from happyhorse.engines.inputs import Inputs, check_inputs, note_image
 from happyhorse.engines.passes import (
     MAX_SILENT_CROP,
     Conditions,
@@ -34,7 +34,8 @@ from happyhorse.engines.passes import (
 )
 from happyhorse.errors import InvalidRequest, Unsupported
 from happyhorse.language import is_wide, seconds_to_say
-from happyhorse.prompt.read import Finding, Line, Prompt, read_prompt, stood_in, unknown_words
+from happyhorse.prompt.known import stood_in, unknown_words
+from happyhorse.prompt.read import Finding, Line, Prompt, read_prompt
 from happyhorse.request import LANGUAGE_NAMES, MAX_SEED, GenerationRequest, Mode, Output
 from happyhorse.shapes import (
     FPS,
@@ -227,7 +228,9 @@ def plan(
     latent, tokens = count(capabilities, base, num_frames, conditions)
     refine = None if request.draft else refinement(capabilities, resolution, ratio, num_frames, conditions)
     note_sizes(capabilities, ratio, notes, size=size, base=base, refine=refine)
-    _note_the_rest(request, capabilities, read, inputs.image, notes)
+    moves_mouth = sound == "make" and capabilities.speaks and bool(lines or inputs.voice)
+    note_image(inputs.image, capabilities, notes, moves_mouth=moves_mouth)
+    _note_the_rest(request, capabilities, read, notes)
     note_forward(request, capabilities, inputs, notes)
     billed = seconds + (min(inputs.video.duration_s, MAX_DURATION_S) if inputs.video else 0.0)
     return Plan(
@@ -453,7 +456,6 @@ def _note_the_rest(
     request: GenerationRequest,
     capabilities: Capabilities,
     read: Prompt,
-    image: MediaInfo | None,
     notes: list[str],
 ) -> None:
     if request.negative_prompt and capabilities.negative_prompt is None:
@@ -468,22 +470,13 @@ def _note_the_rest(
         notes.append(
             "the prompt is put into the form the network was trained on, by rules or by the operator's language model; nothing is added to what is said"
         )
-    if image is not None:
-        _note_image(image, capabilities, notes)
     if request.mode == "i2v" and request.prompt.strip() and not read.num_words:
         notes.append("prompt has no words and is not used; the image alone decides")
     if capabilities.vocabulary is not None:
-        unknown = unknown_words(read, capabilities.vocabulary)
+        unknown = unknown_words(read, capabilities.vocabulary, capabilities.stand_ins)
         if unknown:
             notes.append(f"not in {capabilities.engine}'s world: {', '.join(unknown)}")
     near = stood_in(read, capabilities.stand_ins)
     if near:
         drawn = ", ".join(f"{word} as {instead}" for word, instead in near.items())
         notes.append(f"drawn as the nearest thing in {capabilities.engine}'s world: {drawn}")
-
-
-def _note_image(image: MediaInfo, capabilities: Capabilities, notes: list[str]) -> None:
-    if capabilities.first_frame_note:
-        notes.append(capabilities.first_frame_note)
-    if image.remarks:
-        notes.append(f"the image looks {image.remarks}; the clip keeps what its first frame has")

@@ -1,4 +1,4 @@
-"""A plan becomes a file in one go: both halves of an engine, one after the other."""
+"""A plan becomes a file in one go: the parts of an engine, one after the other."""
 
 from __future__ import annotations
 
@@ -28,4 +28,10 @@ def run(
     writable(output)
     take = engine.denoise(plan, on_progress=on_progress)
     on_take(take)
-    return engine.render(plan, take, output, on_progress=on_progress)
+    return draw(engine, plan, take, output, on_progress=on_progress)
+
+
+def draw(engine: Engine, plan: Plan, take: Take, output: Path, *, on_progress: OnProgress) -> Output:
+    """Make the clip of a take as `Engine.denoise` left it. Raises: as `Engine.render`."""
+    refined = engine.refine(plan, take, on_progress=on_progress)
+    return engine.render(plan, refined, output, on_progress=on_progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
@@ -15,6 +15,8 @@ from happyhorse.errors import EngineError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from happyhorse.shapes import LatentShape
 
 _FORMAT = "happyhorse-take-1"
 
@@ -35,6 +37,14 @@ class Take:
         if self.weights_hash != weights_hash:
             mine, theirs = weights_hash[:12], self.weights_hash[:12]
             raise EngineError(f"the take was made by weights {theirs}; the weights here are {mine}")
+
+    def check_grid(self, grid: LatentShape) -> None:
+        """Raises: EngineError when the picture's latents are not of this size."""
+        found, wanted = self.latents["video"].shape[2:], astuple(grid)
+        if found != wanted:
+            raise EngineError(
+                f"the take has latents of {found}; the plan needs {wanted} (frames, height, width)"
+            )
 
     def to_bytes(self) -> bytes:
         """Return a safetensors file; equal takes give equal bytes, so all of its text stands under one key."""

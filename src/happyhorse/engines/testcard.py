@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from happyhorse.engines.base import PREVIEW_SIDE, Capabilities, OnProgress
+from happyhorse.engines.base import PREVIEW_SIDE, Capabilities, OnePass, OnProgress
 from happyhorse.engines.catalog import TESTCARD
 from happyhorse.engines.plan import Plan
 from happyhorse.engines.progress import Reporter
@@ -40,7 +40,7 @@ _SLICE_S = 0.1  # how long a cancel may wait
 _FRAMES_PER_REPORT = 5
 
 
-class TestcardEngine:
+class TestcardEngine(OnePass):
     """Draws the card; `seconds` is how long a run lasts beyond the writing itself, to try progress and cancel."""
 
     __test__ = False  # the name is no test of pytest's

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -42,6 +42,9 @@ class Manifest:
     def num_bytes(self) -> int:
         return sum(file.size for file in self.files.values())
 
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1)
+
 
 @dataclass(frozen=True)
 class Status:
@@ -65,19 +68,12 @@ class WeightStore:
     def manifest(self, part: Part) -> Manifest | None:
         """The manifest of a part that was downloaded. Raises: WeightsMissing if it cannot be read."""
         path = self._manifest_path(part)
-        if not path.is_file():
-            return None
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            files = {name: File(**file) for name, file in values["files"].items()}
-            return Manifest(values["repo"], values["revision"], files)
-        except (ValueError, KeyError, TypeError, AttributeError) as err:
-            raise WeightsMissing(f"{path} cannot be read ({err!r}); pull the part again") from err
+        return read_manifest(path, cure="pull the part again") if path.is_file() else None
 
     def write_manifest(self, part: Part, manifest: Manifest) -> None:
         path = self._manifest_path(part)
         temporary = path.with_suffix(".part")
-        temporary.write_text(json.dumps(asdict(manifest), indent=1), encoding="utf-8")
+        temporary.write_text(manifest.to_json(), encoding="utf-8")
         temporary.replace(path)
 
     def status(self, part: Part) -> Status:
@@ -131,21 +127,31 @@ class WeightStore:
                 yield f"{path} has {path.stat().st_size} bytes; it was published with {file.size}: pull the part again"
 
 
-def check_hash(path: Path, file: File) -> None:
-    """Raises: WeightsMissing if the file is not the one that was described."""
-    expected = file.sha256 or file.git_sha1
-    if expected is None:
-        return
-    digest = (
-        hashlib.sha256()
-        if file.sha256
-        else hashlib.sha1(f"blob {file.size}\0".encode(), usedforsecurity=False)
-    )
+def read_manifest(path: Path, *, cure: str) -> Manifest:
+    """Read what `Manifest.to_json` wrote. Raises: WeightsMissing saying the `cure` if it cannot be read."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        files = {name: File(**file) for name, file in values["files"].items()}
+        return Manifest(values["repo"], values["revision"], files)
+    except (ValueError, KeyError, TypeError, AttributeError) as err:
+        raise WeightsMissing(f"{path} cannot be read ({err!r}); {cure}") from err
+
+
+def check_hash(path: Path, file: File) -> File:
+    """Return the file with its SHA-256 where none was described. Raises: WeightsMissing if it is not the one that was."""
+    digest = hashlib.sha256()
+    digests = [(digest, file.sha256)]
+    if file.git_sha1:
+        blob = hashlib.sha1(f"blob {file.size}\0".encode(), usedforsecurity=False)
+        digests.append((blob, file.git_sha1))
     with path.open("rb") as opened:
         while block := opened.read(_BLOCK):
-            digest.update(block)
-    if digest.hexdigest() != expected:
-        raise WeightsMissing(
-            f"{path} has the hash {digest.hexdigest()[:12]}; it was published with {expected[:12]}: "
-            "remove it and pull the part again"
-        )
+            for each, _ in digests:
+                each.update(block)
+    for each, expected in digests:
+        if expected is not None and each.hexdigest() != expected:
+            raise WeightsMissing(
+                f"{path} has the hash {each.hexdigest()[:12]}; it was published with {expected[:12]}: "
+                "remove it and pull the part again"
+            )
+    return replace(file, sha256=digest.hexdigest())

@@ -22,28 +22,33 @@ _HEADERS: Mapping[str, str] = {
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
+class TooSlow(MediaError):
+    """The file did not come in time."""
+
+    retryable = True
+
+
 class Fetcher:
     """Fetches media from the internet."""
 
-    def __init__(
-        self, outbound: Outbound | None = None, *, max_bytes: int = MAX_BYTES, max_s: float = MAX_S
-    ) -> None:
-        self.outbound = outbound or Outbound()
-        self.max_bytes, self.max_s = max_bytes, max_s
+    def __init__(self, outbound: Outbound | None = None, *, max_bytes: int = MAX_BYTES) -> None:
+        self.outbound, self.max_bytes = outbound or Outbound(), max_bytes
 
-    def fetch(self, url: str, into: IO[bytes], *, field: str) -> None:
-        """Write what lies at the URL. Raises: MediaError with the field; the message never quotes an answer's content."""
+    def fetch(self, url: str, into: IO[bytes], *, field: str, max_s: float = MAX_S) -> None:
+        """Write what lies at the URL.
+
+        Raises: MediaError with the field, TooSlow after `max_s`; the message never quotes an answer's content.
+        """
         try:
-            self._follow(url, into)
+            self._follow(url, into, end=time.monotonic() + max_s)
         except Refused as err:
             raise MediaError(f"{field}: {shown(url)} {err}", field=field) from err
         except (httpcore.TimeoutException, TimeoutError) as err:
-            raise MediaError(f"{field}: {shown(url)} took longer than {self.max_s:g} s", field=field) from err
+            raise TooSlow(f"{field}: {shown(url)} took longer than {max_s:g} s", field=field) from err
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, OSError) as err:
             raise MediaError(f"{field}: {shown(url)} cannot be fetched", field=field) from err
 
-    def _follow(self, url: str, into: IO[bytes]) -> None:
-        end = time.monotonic() + self.max_s
+    def _follow(self, url: str, into: IO[bytes], *, end: float) -> None:
         for _ in range(MAX_REDIRECTS + 1):
             with self.outbound.open("GET", url, _HEADERS, end=end) as response:
                 if response.status not in _REDIRECTS:

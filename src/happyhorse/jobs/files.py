@@ -17,11 +17,14 @@ import sqlalchemy as sa
 from happyhorse.db import Database, files, new_id
 from happyhorse.errors import Conflict, InvalidRequest, MediaError, NotFound
 from happyhorse.jobs.blobs import BlobStore
-from happyhorse.jobs.fetch import Fetcher
+from happyhorse.jobs.fetch import MAX_S, Fetcher
 from happyhorse.media.read import probe
 from happyhorse.shapes import MediaInfo
 
 MAX_DATA_URL_BYTES = 30_000_000
+UPLOADS_STAY = 2
+"""Uploads are kept this many times as long as results (specs/api.md 1.4: 48 h beside 24 h)."""
+_CURSOR = re.compile(r"([0-9]{1,12}\.[0-9]{1,12})_(.+)", re.ASCII)
 _DATA_URL = re.compile(r"data:[\w.+/-]*(;[\w.+=-]+)*,", re.ASCII)
 
 
@@ -77,11 +80,14 @@ class UploadStore:
             raise InvalidRequest(f"{field} is not valid base64 after '{head[0][:60]}'", field=field) from err
         return self._add(self.blobs.put_bytes(data), name=field, owner=owner, field=field)
 
-    def add_url(self, url: str, *, owner: str, field: str) -> Upload:
-        """Fetch a file from the internet. Raises: MediaError when it may not or cannot be fetched, or is no media."""
+    def add_url(self, url: str, *, owner: str, field: str, max_s: float = MAX_S) -> Upload:
+        """Fetch a file from the internet.
+
+        Raises: MediaError when it may not or cannot be fetched, or is no media; TooSlow when it takes longer than `max_s`.
+        """
         with self.blobs.temporary() as place:
             with place.open("wb") as file:
-                self.fetcher.fetch(url, file, field=field)
+                self.fetcher.fetch(url, file, field=field, max_s=max_s)
             digest = self.blobs.put(place)
         name = url.split("?", maxsplit=1)[0].split("#", maxsplit=1)[0]
         return self._add(digest, name=name, owner=owner, field=field)
@@ -131,15 +137,31 @@ class UploadStore:
     def list(
         self, *, owner: str | None, limit: int = 20, after: str | None = None
     ) -> tuple[Sequence[Upload], str | None]:
-        """Newest first, and the cursor of the next page."""
-        query = sa.select(files).order_by(files.c.id.desc()).limit(limit + 1)
+        """Newest first, and the cursor of the next page. `after` is such a cursor, or the id of a file.
+
+        A cursor says where a page ended, so the file that stood there may be deleted meanwhile. Raises: InvalidRequest.
+        """
+        place = sa.tuple_(files.c.created_at, files.c.id)
+        query = sa.select(files).order_by(files.c.created_at.desc(), files.c.id.desc()).limit(limit + 1)
         if owner is not None:
             query = query.where(files.c.owner == owner)
         if after is not None:
-            query = query.where(files.c.id < after)
+            query = query.where(place < sa.tuple_(*self._place(after, owner)))
         with self.database.read() as connection:
             found = [Upload(**row._mapping) for row in connection.execute(query)]
-        return found[:limit], found[limit - 1].id if len(found) > limit else None
+        last = found[limit - 1] if len(found) > limit else None
+        return found[:limit], None if last is None else f"{last.created_at!r}_{last.id}"
+
+    def _place(self, cursor: str, owner: str | None) -> tuple[float, str]:
+        """When the file of a cursor was made, and its id."""
+        found = _CURSOR.fullmatch(cursor)
+        if found is not None:
+            return float(found[1]), found[2]
+        try:
+            return self.get(cursor, owner=owner).created_at, cursor
+        except NotFound as err:
+            text = f"cursor must be the next_cursor of a page or the id of a file; got '{cursor[:80]}'"
+            raise InvalidRequest(text, field="cursor") from err
 
     def delete(self, file_id: str, *, owner: str | None) -> None:
         """Forget an upload; a job that uses its content still has it. Raises: NotFound."""

@@ -1,8 +1,9 @@
-"""The durable workflow of one job: prepare -> base -> render -> sign -> finish. Each step's result is kept by DBOS and is small JSON.
+"""The durable workflow of one job: prepare -> base -> refine -> decode -> sign -> finish. Each step's result is kept by DBOS
+and is small JSON.
 
 A step returns digests and facts, never tensors, and it never raises for a job that cannot be done: it returns the error, so
-that a replay sees the same. A kill resumes at the step that was not finished: between base and render lies the take, the
-clip's latents, and between render and sign the file as the engine made it, each as a content of the store that the sweep
+that a replay sees the same. A kill resumes at the step that was not finished: after base and after refine lies the take, the
+clip's latents, and between decode and sign the file as the engine made it, each as a content of the store that the sweep
 removes when nobody has asked for it for a while.
 """
 
@@ -11,13 +12,11 @@ from __future__ import annotations
 import errno
 import logging
 import shutil
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
-import sqlalchemy as sa
 from dbos import DBOS
 
 from happyhorse.engines.base import Engine, Progress
@@ -25,20 +24,18 @@ from happyhorse.engines.plan import Plan
 from happyhorse.engines.take import Take
 from happyhorse.errors import Canceled, DiskFull, HappyHorseError, NotFound, OutOfMemory
 from happyhorse.jobs.blobs import BlobStore
+from happyhorse.jobs.inputs import Inputs
 from happyhorse.jobs.job import Job, JobError, Status
 from happyhorse.jobs.queue import WORKFLOW
+from happyhorse.jobs.reports import Reports, TakenOver
 from happyhorse.jobs.store import JobStore
-from happyhorse.jobs.submit import replan
+from happyhorse.jobs.submit import owes_inputs, replan, settled
 from happyhorse.media.picture import small_jpeg
 from happyhorse.media.read import decode_video
-from happyhorse.request import Output
+from happyhorse.request import Output, parse_request
 
 MAX_ATTEMPTS = 10
 """A job that takes its worker down this often is given up; a kill from outside rarely meets one job twice."""
-REPORT_S = 0.25
-"""Progress is written at most this often, apart from a change of stage or step and a preview while denoising."""
-LOOK_S = 0.05
-"""The wish to cancel is looked for at most this often."""
 _THUMBNAIL_SIDE = 480
 _log = logging.getLogger("happyhorse.pipeline")
 
@@ -53,8 +50,12 @@ class Made(TypedDict, total=False):
     canceled: bool
 
 
-class TakenOver(BaseException):
-    """Another worker owns this job now. Not an Exception: nothing on the way may keep it as the result of a step."""
+@dataclass(frozen=True)
+class Takes:
+    """Digests of a job's takes: as `base` left it, and as `refine` did, which is the same one for an engine without a second pass."""
+
+    base: str
+    refined: str
 
 
 Step = Callable[[str, Callable[[], Any]], Any]
@@ -76,6 +77,7 @@ class Pipeline:
     engine: Engine
     store: JobStore
     blobs: BlobStore
+    inputs: Inputs
     work: Path
     worker: str
     sign: Sign | None = None
@@ -105,31 +107,69 @@ class Pipeline:
             text = f"the worker stopped {MAX_ATTEMPTS} times while it made this clip"
             self.store.fail(job.id, job.attempt, JobError("worker_died", text, retryable=True))
             return Status.FAILED
-        made = step("prepare", lambda: self._prepare(job)) or step("base", lambda: self._base(job))
+        made = step("prepare", lambda: self._prepare(job))
+        if not made:
+            job = self._prepared(job)
+            made = step("base", lambda: self._base(job))
         if "take" in made:
-            take = made["take"]
-            made = step("render", lambda: self._render(job, take))
-            if "clip" in made:
-                clip = made["clip"]
-                made = step("sign", lambda: self._signed(job, take, clip))
+            base = made["take"]
+            made = step("refine", lambda: self._refined(job, base))
+            if "take" in made:
+                takes = Takes(base, made["take"])
+                made = step("decode", lambda: self._decoded(job, takes))
+                if "clip" in made:
+                    clip = made["clip"]
+                    made = step("sign", lambda: self._signed(job, takes, clip))
         return str(step("finish", lambda: {"status": self._finish(job, made)})["status"])
 
     def _prepare(self, job: Job) -> Made:
-        """Check that this machine can still do what was planned; what cannot be made is empty or an error."""
+        """Fetch what the job owes and check that this machine can do what is planned: nothing is made but perhaps an error."""
         try:
-            replan(job, self.engine.capabilities, self.blobs)
+            replan(self._settled(job), self.engine.capabilities, self.blobs)
+        except Canceled:
+            return Made(canceled=True)
         except HappyHorseError as err:
             return Made(error=asdict(_told(err)))
         return Made()
 
+    def _settled(self, job: Job) -> Job:
+        if not owes_inputs(job):
+            return job
+        reports = Reports(self.store, job)
+        media = self.inputs.fetch(
+            parse_request(job.request),
+            job.owner,
+            known=job.media,
+            on_wait=lambda: reports.show(Progress("prepare", 0, 1, 0.0)),
+        )
+        job = settled(job, media, self.engine.capabilities, self.blobs)
+        if not self.store.settle(job):
+            raise TakenOver
+        return job
+
+    def _prepared(self, job: Job) -> Job:
+        """The job as `prepare` left it, in this execution or in one before."""
+        if not owes_inputs(job):
+            return job
+        found = self.store.get(job.id, owner=None)
+        return replace(job, media=found.media, plan=found.plan)
+
     def _base(self, job: Job) -> Made:
         return _guarded(job, lambda: Made(take=self.blobs.put_bytes(self._denoise(job).to_bytes())))
 
-    def _render(self, job: Job, take: str) -> Made:
-        return self._in_folder(job, lambda path: Made(clip=self._stored(self._clip(job, take, path))))
+    def _refined(self, job: Job, base: str) -> Made:
+        def work() -> Made:
+            take = self._base_take(job, base)
+            refined = self._refine(job, take)
+            return Made(take=base if refined is take else self.blobs.put_bytes(refined.to_bytes()))
 
-    def _signed(self, job: Job, take: str, clip: dict[str, object]) -> Made:
-        return self._in_folder(job, lambda path: Made(output=self._output(job, take, clip, path)))
+        return _guarded(job, work)
+
+    def _decoded(self, job: Job, takes: Takes) -> Made:
+        return self._in_folder(job, lambda path: Made(clip=self._stored(self._clip(job, takes, path))))
+
+    def _signed(self, job: Job, takes: Takes, clip: dict[str, object]) -> Made:
+        return self._in_folder(job, lambda path: Made(output=self._output(job, takes, clip, path)))
 
     def _in_folder(self, job: Job, work: Callable[[Path], Made]) -> Made:
         """A step that writes a clip to a path of its own."""
@@ -145,18 +185,28 @@ class Pipeline:
         decided = replan(job, self.engine.capabilities, self.blobs)
         return self.engine.denoise(decided, on_progress=Reports(self.store, job).show)
 
-    def _kept(self, job: Job, take: str) -> Take:
-        """The take of the step before; made again when it lay so long that the sweep has removed it."""
-        try:
-            return Take.from_bytes(self.blobs.path(take).read_bytes())
-        except NotFound:
-            return self._denoise(job)
+    def _refine(self, job: Job, take: Take) -> Take:
+        decided = replan(job, self.engine.capabilities, self.blobs)
+        return self.engine.refine(decided, take, on_progress=Reports(self.store, job).show)
 
-    def _clip(self, job: Job, take: str, path: Path) -> Output:
+    def _base_take(self, job: Job, base: str) -> Take:
+        return self._kept(base, lambda: self._denoise(job))
+
+    def _last_take(self, job: Job, takes: Takes) -> Take:
+        return self._kept(takes.refined, lambda: self._refine(job, self._base_take(job, takes.base)))
+
+    def _kept(self, digest: str, make: Callable[[], Take]) -> Take:
+        """The take of a step before; made again when it lay so long that the sweep has removed it."""
+        try:
+            return Take.from_bytes(self.blobs.path(digest).read_bytes())
+        except NotFound:
+            return make()
+
+    def _clip(self, job: Job, takes: Takes, path: Path) -> Output:
         """The file as the engine makes it."""
         decided = replan(job, self.engine.capabilities, self.blobs)
-        show = Reports(self.store, job).show
-        return self.engine.render(decided, self._kept(job, take), path, on_progress=show)
+        take = self._last_take(job, takes)
+        return self.engine.render(decided, take, path, on_progress=Reports(self.store, job).show)
 
     def _stored(self, clip: Output) -> dict[str, object]:
         """What there is to know of a clip whose file goes to the store."""
@@ -164,18 +214,18 @@ class Pipeline:
         del facts["path"]
         return {**facts, "sha256": self.blobs.put(Path(clip.path))}
 
-    def _copied(self, job: Job, take: str, clip: Mapping[str, Any], path: Path) -> Output:
+    def _copied(self, job: Job, takes: Takes, clip: Mapping[str, Any], path: Path) -> Output:
         """The clip of the step before; made again when it lay so long that the sweep has removed it."""
         try:
             shutil.copyfile(self.blobs.path(clip["sha256"]), path)
         except NotFound:
-            return self._clip(job, take, path)
+            return self._clip(job, takes, path)
         facts = {name: value for name, value in clip.items() if name != "sha256"}
         return Output(**{**facts, "path": str(path), "notes": tuple(facts["notes"])})
 
-    def _output(self, job: Job, take: str, rendered: Mapping[str, Any], path: Path) -> dict[str, object]:
+    def _output(self, job: Job, takes: Takes, decoded: Mapping[str, Any], path: Path) -> dict[str, object]:
         decided = replan(job, self.engine.capabilities, self.blobs)
-        clip = self._copied(job, take, rendered, path)
+        clip = self._copied(job, takes, decoded, path)
         if self.sign is not None:
             clip = self.sign(clip, decided)
         thumbnail = self._thumbnail(path)
@@ -196,42 +246,6 @@ class Pipeline:
             # Canceled, or over already when a kill fell between the commit and the record of this step.
             done = self.store.finish_cancel(job.id) or self.store.get(job.id, owner=None)
         return done.status.value
-
-
-class Reports:
-    """Writes an engine's progress to the job and carries a cancel back to the engine."""
-
-    def __init__(self, store: JobStore, job: Job) -> None:
-        self.store, self.job = store, job
-        self.written: Progress | None = None
-        self.written_at = self.looked_at = 0.0
-
-    def show(self, progress: Progress) -> None:
-        """Raises: Canceled when the caller wants it; TakenOver when the job has another worker."""
-        try:
-            self._show(progress)
-        except sa.exc.OperationalError:
-            # The database is away for a moment; the clip need not be lost for that.
-            _log.warning("progress of job %s could not be written", self.job.id)
-
-    def _show(self, progress: Progress) -> None:
-        now = time.monotonic()
-        last = self.written
-        moved = last is None or (last.stage, last.step) != (progress.stage, progress.step)
-        stepped = moved and progress.stage in ("prepare", "base", "refine", "finish")
-        seen = progress.preview is not None and progress.stage in ("base", "refine")  # a few in a run
-        if stepped or seen or now - self.written_at >= REPORT_S:
-            self.written, self.written_at = progress, now
-            status = self.store.progress(self.job.id, self.job.attempt, progress)
-        elif now - self.looked_at >= LOOK_S:
-            status = self.store.status(self.job.id, self.job.attempt)
-        else:
-            return
-        self.looked_at = now
-        if status is None:
-            raise TakenOver
-        if status is not Status.RUNNING:
-            raise Canceled
 
 
 def _of_plan(decided: Plan) -> Mapping[str, object]:

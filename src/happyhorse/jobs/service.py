@@ -19,15 +19,13 @@ from happyhorse.jobs.bucket import open_blobs
 from happyhorse.jobs.deliveries import DeliveryStore
 from happyhorse.jobs.endpoints import EndpointStore
 from happyhorse.jobs.fetch import Fetcher
-from happyhorse.jobs.files import UploadStore
+from happyhorse.jobs.files import UPLOADS_STAY, UploadStore
 from happyhorse.jobs.keys import KeyStore
 from happyhorse.jobs.outbound import Outbound
 from happyhorse.jobs.queue import JobQueue
 from happyhorse.jobs.store import JobStore
 from happyhorse.jobs.submit import Submitter
 from happyhorse.jobs.worker import WorkerStore
-
-UPLOADS_STAY = 2  # uploads are kept this many times as long as results (specs/api.md 1.4: 48 h beside 24 h)
 
 
 @dataclass(frozen=True)

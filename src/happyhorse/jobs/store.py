@@ -126,25 +126,36 @@ class JobStore:
         return None
 
     def progress(self, job_id: str, attempt: int, progress: Progress) -> Status | None:
-        """Write progress and return the status now; None when this attempt no longer owns the job."""
+        """Write progress and return the status now; None when this attempt no longer owns the job.
+
+        The fraction never goes back: an attempt that does again what a dead worker had done waits where that one was.
+        """
         facts = {
             "stage": progress.stage,
             "step": progress.step,
             "num_steps": progress.num_steps,
-            "fraction": progress.fraction,
             "eta_s": progress.eta_s,
         }
-        number = jobs.c.num_events + 1
-        values = {**facts, "num_events": number}
+        number, before = jobs.c.num_events + 1, jobs.c.fraction
+        furthest = sa.case((before > progress.fraction, before), else_=progress.fraction)
+        values = {**facts, "fraction": furthest, "num_events": number}
         if progress.preview is not None:
             values["preview_event"] = number
         with self.database.write(durable=False) as connection:
             mine = (jobs.c.attempt == attempt, jobs.c.status.in_(("running", "canceling")))
             job = _update(connection, job_id, values, *mine)
             if job is not None:
-                events.add(connection, job, "progress", {**facts, **_preview(progress)})
+                told = {**facts, "fraction": job.fraction, **_preview(progress)}
+                events.add(connection, job, "progress", told)
                 announce_progress(connection, job)
         return None if job is None else job.status
+
+    def settle(self, job: Job) -> bool:
+        """Write the inputs that the job owed, with its plan and price; False when this attempt no longer owns it."""
+        values = {"media": job.media, "plan": job.plan, "price_micros": job.price_micros}
+        with self.database.write() as connection:
+            mine = (jobs.c.attempt == job.attempt, jobs.c.status.in_(LIVE_VALUES))
+            return _update(connection, job.id, values, *mine) is not None
 
     def status(self, job_id: str, attempt: int) -> Status | None:
         """The status as a worker sees it between two writes of progress; None when the attempt no longer owns the job."""

@@ -1,7 +1,8 @@
 """submit(fields) -> Job: the one way in, for the native API, foreign dialects and the SDK. Plans before it queues.
 
 What cannot run is refused here, with the field, the limit and the value. When `submit` returns, the job is stored and queued
-in one transaction and will run whatever dies.
+in one transaction and will run whatever dies. An input that a slow host has not sent by then is judged by the worker, which
+plans once more (`settled`).
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import cast
 
 from happyhorse.engines.base import Capabilities
@@ -19,12 +19,13 @@ from happyhorse.engines.plan import Plan, plan
 from happyhorse.errors import Conflict, InvalidRequest
 from happyhorse.jobs.blobs import BlobStore
 from happyhorse.jobs.files import UploadStore, media_info
+from happyhorse.jobs.inputs import Inputs, is_data_url, missing, stand_ins
 from happyhorse.jobs.job import MICROS, Job, NewJob, Status
-from happyhorse.jobs.outbound import Outbound
+from happyhorse.jobs.outbound import Outbound, shown
 from happyhorse.jobs.queue import JobQueue
 from happyhorse.jobs.store import JobStore
 from happyhorse.jobs.webhooks import Target, check_target
-from happyhorse.request import GenerationRequest, MediaRef, parse_request
+from happyhorse.request import GenerationRequest, parse_request
 from happyhorse.shapes import MediaInfo
 
 MAX_IDEMPOTENCY_KEY = 255
@@ -54,12 +55,13 @@ class Submitter:
         outbound: Outbound,
     ) -> None:
         self.store, self.queue, self.uploads, self.outbound = store, queue, uploads, outbound
+        self.inputs = Inputs(uploads)
         self.engines, self.default_engine = engines, default_engine
 
     def plan(self, fields: Mapping[str, object], *, caller: Caller) -> tuple[GenerationRequest, Plan]:
         """Decide a clip and run nothing. Raises: InvalidRequest and what lies below it."""
         request = self._parse(fields)
-        media = self._media(request, caller.owner)
+        media = self.inputs.fetch(request, caller.owner)
         return request, self._decide(request, media)
 
     def submit(
@@ -82,15 +84,16 @@ class Submitter:
             return known
         if webhook is not None:
             check_target(webhook, self.outbound)
-        media = self._media(request, caller.owner)
-        decided = self._decide(request, media)
+        media = self.inputs.soon(request, caller.owner)
+        decided = self._decide(request, stand_ins(request) | media)
+        decided = replace(decided, notes=(*decided.notes, *_owed(request, media)))
         new = NewJob(
             owner=caller.owner,
             engine=request.engine,
             mode=request.mode,
             request=_with_inputs(asked, _without_data),
             plan=_shown_plan(decided),
-            media={key: _facts(info) for key, info in _short_keys(media).items()},
+            media=_facts(media),
             metadata=request.metadata,
             price_micros=round(decided.price_usd * MICROS),
             request_hash=digest,
@@ -157,42 +160,12 @@ class Submitter:
         content = _with_inputs(asked, by_content)
         return _digest(content if webhook is None else {**content, "webhook": webhook.to_dict()})
 
-    def _media(self, request: GenerationRequest, owner: str) -> dict[str, MediaInfo]:
-        """What a probe sees in each input. They are fetched beside each other: nine slow hosts take no longer than one."""
-        wanted = {reference.key: (reference, field) for field, reference in inputs(request)}
-        with ThreadPoolExecutor(max(len(wanted), 1), "inputs") as pool:
-            found = pool.map(lambda entry: self._resolve(entry[0], entry[1], owner), wanted.values())
-            return dict(zip(wanted, found, strict=True))
-
-    def _resolve(self, reference: MediaRef, field: str, owner: str) -> MediaInfo:
-        if reference.file_id is not None:
-            upload = self.uploads.get(reference.file_id, owner=owner)
-        elif reference.url is not None and reference.url[:5].lower() == "data:":
-            upload = self.uploads.add_data_url(reference.url, owner=owner, field=field)
-        elif reference.url is not None:
-            upload = self.uploads.add_url(reference.url, owner=owner, field=field)
-        else:
-            text = f"{field}: files of the server are not read; upload the file and send its id"
-            raise InvalidRequest(text, field=field)
-        return media_info(upload.info, self.uploads.blobs)
-
-
-def inputs(request: GenerationRequest) -> list[tuple[str, MediaRef]]:
-    """Every input of a request with the field that it stands in."""
-    named = [("image", request.image), ("video", request.video), ("voice", request.voice)]
-    named += [("references", reference) for reference in request.references]
-    return [(field, reference) for field, reference in named if reference is not None]
-
 
 def short_key(key: str) -> str:
     """A data URL by its digest; everything else as it is."""
-    if key[:5].lower() != "data:":
+    if not is_data_url(key):
         return key
     return f"data-{hashlib.sha256(key.encode()).hexdigest()}"
-
-
-def _short_keys(media: Mapping[str, MediaInfo]) -> dict[str, MediaInfo]:
-    return {short_key(key): info for key, info in media.items()}
 
 
 def _with_inputs(
@@ -213,22 +186,39 @@ def _with_inputs(
 def _without_data(reference: Mapping[str, str]) -> Mapping[str, str]:
     """An input as it is kept: a data URL is replaced by the digest that its bytes are found by."""
     url = reference.get("url") or ""
-    return {"file_id": short_key(url)} if url[:5].lower() == "data:" else reference
+    return {"file_id": short_key(url)} if is_data_url(url) else reference
 
 
-def _facts(info: MediaInfo) -> dict[str, object]:
-    facts = asdict(info)
-    del facts["path"]
-    return facts
+def _facts(media: Mapping[str, MediaInfo]) -> dict[str, dict[str, object]]:
+    """What is kept of inputs: all but the places of files on this machine."""
+    return {
+        short_key(key): {name: value for name, value in asdict(info).items() if name != "path"}
+        for key, info in media.items()
+    }
+
+
+def _owed(request: GenerationRequest, media: Mapping[str, MediaInfo]) -> list[str]:
+    """What a plan says of inputs that have not come."""
+    return [
+        f"{field}: {shown(reference.key)} has not come yet; size, length and price are decided when it is here, "
+        "and the price is at most this"
+        for field, reference in missing(request, media)
+    ]
 
 
 def _shown_plan(decided: Plan) -> dict[str, object]:
-    """The plan as it is kept and shown: without the places of files on this machine."""
+    """The plan as it is kept and shown: without the places of files on this machine, and without stand-ins."""
     fields = decided.to_dict()
-    for info in (fields["image"], fields["video"], fields["voice"], *_as_list(fields["references"])):
-        if isinstance(info, dict):
-            info.pop("path", None)
+    for name in ("image", "video", "voice"):
+        fields[name] = _shown_input(fields[name])
+    fields["references"] = [info for info in map(_shown_input, _as_list(fields["references"])) if info]
     return {**fields, "digest": decided.digest()}
+
+
+def _shown_input(info: object) -> dict[str, object] | None:
+    if not isinstance(info, dict) or not info["sha256"]:
+        return None
+    return {name: value for name, value in info.items() if name != "path"}
 
 
 def _as_list(value: object) -> list[object]:
@@ -257,3 +247,21 @@ def replan(job: Job, capabilities: Capabilities, blobs: BlobStore) -> Plan:
     request = parse_request(job.request)
     media = {key: media_info(facts, blobs) for key, facts in job.media.items()}
     return plan(request, capabilities, media=media, draw_seed=lambda: seed)
+
+
+def owes_inputs(job: Job) -> bool:
+    """Whether the job was created before all of its inputs had come."""
+    return bool(missing(parse_request(job.request), job.media))
+
+
+def settled(job: Job, media: Mapping[str, MediaInfo], capabilities: Capabilities, blobs: BlobStore) -> Job:
+    """The job with the inputs that it owed, and the plan and the price that follow from them.
+
+    The price per second stays the one that the job was submitted at. Raises: as `replan`.
+    """
+    whole = replace(job, media={**job.media, **_facts(media)})
+    decided = replan(whole, capabilities, blobs)
+    at_most = cast(float, job.plan["billed_seconds"])
+    price_micros = round(job.price_micros * decided.billed_seconds / at_most)
+    decided = replace(decided, price_usd=price_micros / MICROS)
+    return replace(whole, plan=_shown_plan(decided), price_micros=price_micros)

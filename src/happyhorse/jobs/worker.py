@@ -30,7 +30,10 @@ from happyhorse.engines.base import Engine
 from happyhorse.errors import StorageUnavailable
 from happyhorse.jobs.bucket import open_blobs
 from happyhorse.jobs.deliveries import DeliveryStore
-from happyhorse.jobs.files import UploadStore
+from happyhorse.jobs.fetch import Fetcher
+from happyhorse.jobs.files import UPLOADS_STAY, UploadStore
+from happyhorse.jobs.inputs import Inputs
+from happyhorse.jobs.outbound import Outbound
 from happyhorse.jobs.pipeline import Pipeline, Sign
 from happyhorse.jobs.queue import JobQueue, dbos_config, queue_name
 from happyhorse.jobs.store import JobStore
@@ -160,6 +163,7 @@ class Worker:
         grace_s: float = _GRACE_S,
         sign: Sign | None = None,
         storage: str | None = None,
+        outbound: Outbound | None = None,
     ) -> None:
         self.engine, self.database, self.grace_s = engine, database, grace_s
         self.sign = sign
@@ -167,7 +171,9 @@ class Worker:
         self.slot = Slot.take(data_dir / "workers")
         self.store = JobStore(database, retention_s=retention_s)
         self.blobs = open_blobs(storage, data_dir)
-        self.uploads = UploadStore(database, self.blobs)
+        self.uploads = UploadStore(
+            database, self.blobs, retention_s=UPLOADS_STAY * retention_s, fetcher=Fetcher(outbound)
+        )
         self.deliveries = DeliveryStore(database)
         self.queue = JobQueue(database)
         self.turns = Turns(self.store, self.queue)
@@ -185,6 +191,7 @@ class Worker:
             self.engine,
             self.store,
             self.blobs,
+            Inputs(self.uploads),
             self.work,
             me,
             self.sign,

@@ -10,6 +10,8 @@ READABLE = {
     "video": "MP4, MOV, WEBM, MKV",
     "audio": "WAV, MP3, M4A, FLAC, OGG",
 }
+UNKNOWN = -1
+"""In place of a number of faces."""
 _KINDS = (
     (b"\x1aE\xdf\xa3", 0, "Matroska/WEBM"),
     (b"ftypheic", 4, "HEIC"),
@@ -62,6 +64,7 @@ class Answer:
     num_frames: int = 1
     has_audio: bool = False
     remarks: str = ""
+    faces: int = UNKNOWN
     shape: tuple[int, ...] = ()
 
 

@@ -16,9 +16,13 @@ _BLURRED = 1.25  # an own blur of 2.7 pixels; sharp edges have 3
 _COARSE = 115.0  # JPEG quality 25 by the usual tables
 
 
-def remarks(image: Image.Image, picture: Image.Image) -> str:
-    """Return what looks wrong, such as "dark, blurred"; empty when nothing does. `picture` is the image as upright RGB."""
-    grey = _shrunk(picture.convert("L"), _LOOK_SIDE)  # once: a photo may have a hundred million pixels
+def look(picture: Image.Image) -> Image.Image:
+    """Return an RGB picture in grey, and no larger than its judges need: a photo may have a hundred million pixels."""
+    return _shrunk(picture.convert("L"), _LOOK_SIDE)
+
+
+def remarks(image: Image.Image, grey: Image.Image) -> str:
+    """Return what looks wrong, such as "dark, blurred"; empty when nothing does. `grey` is the `look` of the image."""
     found = _exposure(_values(_shrunk(grey, 256)))
     if "flat" not in found and _slope_kept(grey) < _BLURRED:
         found.append("blurred")

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from happyhorse.errors import MediaError
+from happyhorse.media.content import UNKNOWN
 from happyhorse.media.sandbox import Call, Kind, Reading, open_input, read, shaped
 from happyhorse.shapes import MAX_DURATION_S, SAMPLE_RATE, MediaInfo
 
@@ -46,6 +47,7 @@ def probe(path: Path, *, kind: Kind = "", field: str = "file") -> MediaInfo:
         num_frames=int(facts["num_frames"]),
         has_audio=bool(facts["has_audio"]),
         remarks=str(facts["remarks"]),
+        faces=None if facts["faces"] == UNKNOWN else int(facts["faces"]),
     )
 
 

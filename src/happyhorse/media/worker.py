@@ -22,8 +22,8 @@ from typing import BinaryIO
 from av.container import InputContainer
 
 from happyhorse.media.content import READABLE, Answer, Refused, Request, looks_like
-from happyhorse.media.quality import remarks
-from happyhorse.media.worker_image import describe_image, load_image, open_image, read_image, to_rgb
+from happyhorse.media.faces import open_detectors
+from happyhorse.media.worker_image import describe_image, judge_image, load_image, open_image, read_image
 from happyhorse.media.worker_stream import (
     check_riff,
     describe_sound,
@@ -47,7 +47,8 @@ def probe(file: BinaryIO, head: bytes, request: Request, out: BinaryIO) -> Answe
     if image is not None:
         load_image(image)
         answer = describe_image(image)
-        answer.remarks = remarks(image, to_rgb(image)) if answer.num_frames == 1 else ""
+        if answer.num_frames == 1:
+            judge_image(image, answer)
     else:
         if kind == "image":
             raise Refused(f"is not an image but {looks_like(head)}; allowed are {READABLE['image']}")
@@ -96,6 +97,7 @@ def main() -> None:
             call, descriptors, _, _ = socket.recv_fds(calls, MAX_CALL_BYTES, 5)
             if not call:
                 return
+            prepare(json.loads(call))
             if os.fork() == 0:
                 try:
                     calls.close()
@@ -104,6 +106,12 @@ def main() -> None:
                     os._exit(0)
             for descriptor in descriptors:
                 os.close(descriptor)
+
+
+def prepare(request: Request) -> None:
+    """Load before the fork what this reader and all after it share."""
+    if request["op"] == "probe" and request["kind"] in ("", "image"):
+        open_detectors()
 
 
 def attend(call: bytes, source: int, target: int, said: int, log: int, status: int) -> None:

@@ -8,9 +8,12 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, WebPImagePlugin
 
-from happyhorse.media.content import READABLE, Answer, Refused, Request, looks_like
+from happyhorse.media.content import READABLE, UNKNOWN, Answer, Refused, Request, looks_like
+from happyhorse.media.faces import count_faces
+from happyhorse.media.quality import look, remarks
 
 MAX_IMAGE_PX = 100_000_000
+_ORIENTATION = 0x0112  # EXIF
 _FORMATS = (
     "JPEG",
     "PNG",
@@ -52,7 +55,7 @@ def describe_image(image: Image.Image) -> Answer:
     """Needs the pixels loaded: Pillow looks for the orientation of a PNG behind them, and fails where they stop."""
     frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a photo with its preview
     width, height = image.size
-    if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
+    if image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8):
         width, height = height, width
     name = "jpeg" if image.format == "MPO" else str(image.format).lower()
     codec = "mjpeg" if name == "jpeg" else name
@@ -87,6 +90,20 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return image.convert("RGB")
 
 
+def turned(picture: Image.Image, image: Image.Image) -> Image.Image:
+    """Set upright a picture made of the image, as the image's own orientation says; a conversion of colours may lose it."""
+    picture.getexif()[_ORIENTATION] = image.getexif().get(_ORIENTATION, 1)
+    return ImageOps.exif_transpose(picture)
+
+
+def judge_image(image: Image.Image, answer: Answer) -> None:
+    """Add to the answer what a still picture looks like, its pixels loaded."""
+    grey = look(to_rgb(image))
+    answer.remarks = remarks(image, grey)
+    faces = count_faces(turned(grey, image))
+    answer.faces = UNKNOWN if faces is None else faces
+
+
 def read_image(file: BinaryIO, head: bytes, request: Request, out: BinaryIO) -> Answer:
     image = open_image(file, head)
     if image is None:
@@ -98,10 +115,7 @@ def read_image(file: BinaryIO, head: bytes, request: Request, out: BinaryIO) -> 
     answer = describe_image(image)
     if answer.num_frames > 1:
         raise Refused(f"is animated ({answer.num_frames} frames); a still image is needed")
-    orientation = image.getexif().get(0x0112, 1)
-    upright = to_rgb(image)
-    upright.getexif()[0x0112] = orientation  # a conversion of colours may lose it
-    upright = ImageOps.exif_transpose(upright)
+    upright = turned(to_rgb(image), image)
     if crop:
         left, top, width, height = crop
         upright = upright.crop((left, top, left + width, top + height))

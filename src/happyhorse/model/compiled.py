@@ -3,7 +3,7 @@
 What lies between two attentions is compiled, and attention is not: so its windows, its exchange between processes and the
 slices of an MLP stay as they are, and a network has seven compiled functions, not one for each layer. Lengths of sequences
 are symbols in them, so that another prompt or size compiles nothing anew. Torch keeps what it compiled in a folder
-(`settings.keep_compiled`); a process that finds it there only traces.
+(`settings.keep_compiled`, `compile_cache.py`); a process that finds it there only traces.
 
 Axes: b batch, n packed rows, d model width.
 """
@@ -15,9 +15,9 @@ from typing import ParamSpec, TypeVar
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch._inductor.runtime.cache_dir_utils import cache_dir
 
 from happyhorse.errors import EngineError
+from happyhorse.model.compile_cache import keep_compiled, working_copy
 from happyhorse.model.fp8 import put
 from happyhorse.model.transformer import MLP, Attention, Geometry, Sizes, Transformer
 
@@ -67,14 +67,22 @@ def compiled(function: Callable[Given, Result]) -> Callable[Given, Result]:
     fast = torch.compile(function, dynamic=True, fullgraph=True)
 
     def run(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        working_copy()
+        before = _num_compiled()
         try:
-            return fast(*args, **kwargs)
+            found = fast(*args, **kwargs)
         except torch._dynamo.exc.TorchDynamoException as err:
             why = getattr(err, "inner_exception", err)  # the compiler's own, behind torch's
             said = (str(why).strip() or repr(why)).splitlines()[0]
             raise EngineError(
-                f"the network's layers could not be compiled: {said}; if what is kept in {cache_dir()} was cut short, remove "
-                "it; layers also run without HAPPYHORSE_SPEEDUPS"
+                f"the network's layers could not be compiled: {said}; they also run without HAPPYHORSE_SPEEDUPS"
             ) from err
+        if _num_compiled() != before:
+            keep_compiled()
+        return found
 
     return run
+
+
+def _num_compiled() -> int:
+    return torch._dynamo.utils.counters["stats"]["unique_graphs"]

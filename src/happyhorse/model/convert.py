@@ -8,7 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -30,10 +30,17 @@ TURBO_VAE_CHECKPOINT = "checkpoint-340000.ckpt"
 TURBO_VAE_FILE = "turbo_vae.safetensors"
 
 
-def convert_network(source: Path, target: Path, config: ModelConfig, *, storage: Storage) -> None:
+def convert_network(
+    source: Path,
+    target: Path,
+    config: ModelConfig,
+    *,
+    storage: Storage,
+    beside: Iterable[tuple[str, str]] = (),
+) -> None:
     """Write the network at `source`, in any layout, to the folder `target`: bf16 matrices, or FP8 with scales.
 
-    Raises: WeightsMissing for what load_network would refuse, and if `target` exists.
+    `beside` gives names and texts of files that come with it, when all else is written. Raises: WeightsMissing for what load_network would refuse, and if `target` exists.
     """
     if target.exists():
         raise WeightsMissing(f"{target} exists already; give a name that is free, or remove it first")
@@ -42,6 +49,8 @@ def convert_network(source: Path, target: Path, config: ModelConfig, *, storage:
     temporary.mkdir(parents=True)
     try:
         _write_shards(_converted(source, config, storage), temporary)
+        for name, text in beside:
+            (temporary / name).write_text(text, encoding="utf-8")
         temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

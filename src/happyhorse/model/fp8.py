@@ -39,9 +39,9 @@ class Fp8Linear(nn.Module):
 
 def quantize(matrix: Float[Tensor, "rows columns"]) -> tuple[Tensor, Float[Tensor, " rows"]]:
     """Return FP8 values and one float32 scale for each row."""
-    largest = matrix.float().abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny)
+    largest = matrix.abs().amax(dim=1).float().clamp(min=torch.finfo(torch.float32).tiny)
     scale = largest / LARGEST
-    return (matrix.float() / scale[:, None]).to(FP8), scale
+    return (matrix / scale[:, None]).to(FP8), scale  # divided in float32, whatever the matrix is
 
 
 def quantize_blocks(model: Transformer) -> None:
@@ -65,5 +65,5 @@ def has_nan(weight: Tensor) -> bool:
 def _product(
     x: Float[Tensor, "b n c_in"], weight: Tensor, scale: Float[Tensor, " c_out"]
 ) -> Float[Tensor, "b n c_out"]:
-    # E4M3 values are exact in bf16, so the scale is better applied to the product than to the weight.
-    return F.linear(x, weight.to(torch.bfloat16)).float().mul_(scale).to(torch.bfloat16)
+    # E4M3 values are exact in bf16, so the scale is better applied to the product than to the weight: in float32, then rounded.
+    return F.linear(x, weight.to(torch.bfloat16)).mul_(scale)

@@ -10,21 +10,16 @@ Torch-free and pure. `plan` reads the lines, the references and the findings; `h
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import replace
 
 from happyhorse.language import count_words, has_letters, language_of
-from happyhorse.prompt import words
 from happyhorse.prompt.findings import MAX_WORDS, MIN_WORDS, Facts, find
-from happyhorse.prompt.gloss import english
 from happyhorse.prompt.lines import (
     blank,
     declared_characters,
     line_of,
     quotations,
     references_of,
-    without_references,
 )
 from happyhorse.prompt.parts import PARTS, is_edit_text, parts_of, values_of
 from happyhorse.prompt.types import Finding, Line, Prompt, Reference, Span
@@ -40,12 +35,7 @@ __all__ = [
     "Reference",
     "Span",
     "read_prompt",
-    "stood_in",
-    "unknown_words",
 ]
-
-
-_CONTENT = re.compile(r"[a-zà-öø-ÿœ]{3,}|[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,}")
 
 
 def read_prompt(
@@ -89,38 +79,3 @@ def read_prompt(
     return replace(
         read, findings=find(read, directions, quotes, Facts(mode, duration_s, num_references, is_series))
     )
-
-
-def unknown_words(prompt: Prompt, vocabulary: frozenset[str]) -> tuple[str, ...]:
-    """Content words of the directions that are in no form in the vocabulary, in order; known words of other languages count in English."""
-    directions = without_references(blank(prompt.text, [(line.start, line.end) for line in prompt.lines]))
-    stop = words.STOP_WORDS.get(prompt.language, frozenset()) | words.STOP_WORDS["en"] | words.LABELS.keys()
-    found = _CONTENT.findall(english(directions, prompt.language).lower())
-    missing = (
-        word for word in found if word not in stop and not any(form in vocabulary for form in _forms(word))
-    )
-    return tuple(dict.fromkeys(missing))
-
-
-def stood_in(prompt: Prompt, stand_ins: Mapping[str, str]) -> dict[str, str]:
-    """Words and phrases of the directions that are drawn as something else -> what is drawn; longest phrases first."""
-    directions = without_references(
-        blank(prompt.text, [(line.start, line.end) for line in prompt.lines])
-    ).lower()
-    found: dict[str, str] = {}
-    for phrase in sorted(stand_ins, key=len, reverse=True):
-        if re.search(rf"\b{re.escape(phrase)}\b", directions):
-            directions = directions.replace(phrase, " ")
-            found[phrase] = stand_ins[phrase]
-    return found
-
-
-def _forms(word: str) -> set[str]:
-    forms = {word}
-    for ending in ("s", "es", "ed", "ing", "er", "ly", "d", "r"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            stem = word[: -len(ending)]
-            forms |= {stem, stem + "e"} | ({stem[:-1]} if stem[-1] == stem[-2] else set())
-    if word.endswith("ies"):
-        forms.add(word[:-3] + "y")
-    return forms

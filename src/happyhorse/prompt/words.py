@@ -63,6 +63,21 @@ _COMMON = {
 }
 STOP_WORDS: Mapping[str, frozenset[str]] = {code: frozenset(text.split()) for code, text in _COMMON.items()}
 
+_FILM = (
+    "add adds based content create creates created creating detail details different effect effects entire exact final generate "
+    "generated instant internal key moment moments multiple native original overall perfect position quick real sense sequence "
+    "sequences special start starts starting sudden total visible visual visuals"
+)
+NAMING_NOTHING = frozenset(_FILM.split())
+"""Of the film and its making, of how much and when: nobody expects to see them drawn."""
+
+_WHAT = (
+    "assembly belly bully butterfly daily dragonfly family firefly friendly ghostly housefly jelly july lily lonely lovely "
+    "melancholy monopoly reply trolley ugly"
+)
+NO_ADVERBS = frozenset(_WHAT.split())
+"""Words in -ly that say what, not how."""
+
 DECORATIVE = r"stunning(?:ly)?|breathtaking|professional(?:ly)?(?! (?:archery|tennis|football|boxing|indoor|kitchen))|8k|4k|uhd|hyper-?realistic|ultra-?realistic|ultra-?detailed|masterpiece|award-winning|epic|amazing|incredible|gorgeous|high[- ]quality|highest quality|best quality|beautiful(?:ly)?|perfect(?:ly)? (?:lit|composed)|超高画质|超清|高质量|8k ?分辨率|震撼|唯美|绝美|精美|高品質|最高品質|息をのむ|圧倒的な|美しい|놀라운|숨막히는|최고 ?화질|고화질|atemberaubend\w*|wunderschön\w*|professionell\w*|hochwertig\w*|époustouflant\w*|sublime|magnifique\w*|professionnel\w*|haute qualité"
 
 TIMES_OF_DAY = r"morning|dawn|sunrise|noon|midday|afternoon|daylight|day(?:time)?|evening|dusk|sunset|golden[- ]hour|blue[- ]hour|twilight|night|midnight|tonight|moon(?:light|lit)?|sun|sunlit|sunlight|sunny|sunbeams?|stars|starry|aurora|studio|stage|indoors?|inside|underwater|space|spacewalk|cave|office|kitchen|bedroom|lab|laboratory|classroom|cellar|workshop|subway|theat(?:er|re)|gym|candle\w*|neon|lamp\w*|fireplace|清晨|早晨|朝早|黎明|白天|中午|午后|下午|傍晚|黄昏|黃昏|夜|日落|月光|星空|阳光|陽光|日光|舞台|室内|室內|屋内|店|书房|教室|灯|燈|烛|霓虹|海底|太空|极光|朝|昼|夕|晩|室内|屋台|スタジオ|ネオン|아침|낮|저녁|밤|새벽|자정|햇살|달빛|노을|실내|스튜디오|조명|네온|morgen\w*|mittag\w*|nachmittag|abend\w*|nacht\w*|mitternacht|tag|sonn\w+|[a-zäöü]{0,16}(?:werkstatt|saal)|küche|mond\w*|matin|midi|soir\w*|nuit|minuit|jour|aube|soleil|crépuscule|atelier|cuisine|studio|lune|néons?|intérieur"

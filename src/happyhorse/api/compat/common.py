@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from happyhorse.api.auth import Identity
 from happyhorse.api.compat.reading import ABSENT, Translation
 from happyhorse.api.context import Context
+from happyhorse.api.key_first import after_key
 from happyhorse.api.links import Links
 from happyhorse.api.own_links import from_own_store
 from happyhorse.api.problems import retry_headers
@@ -144,8 +145,8 @@ def iso_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
-def dialect_route(render: Callable[[HappyHorseError], Response]) -> type[APIRoute]:
-    """A route class that answers errors as one dialect does."""
+def dialect_route(render: Callable[[HappyHorseError], Response], *, key_first: bool = True) -> type[APIRoute]:
+    """A route class that answers errors as one dialect does. Without `key_first` a credential may be in the body."""
 
     def answer(err: HappyHorseError) -> Response:
         rendered = render(err)
@@ -155,6 +156,8 @@ def dialect_route(render: Callable[[HappyHorseError], Response]) -> type[APIRout
     class Route(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             inner = super().get_route_handler()
+            if key_first:
+                inner = after_key(self, inner)
 
             async def handle(request: Request) -> Response:
                 try:

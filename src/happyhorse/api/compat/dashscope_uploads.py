@@ -25,6 +25,8 @@ _POLICY_S = 300
 _MAX_UPLOAD_MB = 100
 
 router = APIRouter(route_class=dialect_route(render_error), tags=["dashscope"])
+objects = APIRouter(route_class=dialect_route(render_error, key_first=False), tags=["dashscope"])
+"""The object store, whose callers send no key."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def get_policy(request: Request, here: Here, action: str = "", model: str = "") 
     return JSONResponse({"request_id": str(uuid.uuid4()), "data": data})
 
 
-@router.post("/api/v1/uploads/object")
+@objects.post("/api/v1/uploads/object")
 def put_object(
     here: Here,
     key: Annotated[str, Form(max_length=512)],

@@ -23,6 +23,7 @@ from happyhorse.api.compat.follow import finished, snapshots
 from happyhorse.api.compat.reading import require, translate
 from happyhorse.api.context import Context, Here
 from happyhorse.api.links import Links
+from happyhorse.api.streams import event_stream
 from happyhorse.errors import Conflict, HappyHorseError, NotFound
 from happyhorse.jobs.job import Event, Job, Status
 from happyhorse.jobs.store import Filter
@@ -167,7 +168,7 @@ async def submit(path: str, request: Request, here: Here) -> JSONResponse:
 async def run_streaming(path: str, request: Request, here: Here) -> EventSourceResponse:
     """Make a clip and tell its status after each change, and at last its result, as events."""
     job = await _submitted(path, request, here)
-    return EventSourceResponse(_until_result(job, request, here), headers={"x-fal-request-id": job.id})
+    return event_stream(_until_result(job, request, here), headers={"x-fal-request-id": job.id})
 
 
 async def _until_result(job: Job, request: Request, here: Context) -> AsyncIterator[ServerSentEvent]:
@@ -207,7 +208,7 @@ def status(request_id: str, request: Request, here: Here, logs: bool = False) ->
 async def stream(request_id: str, request: Request, here: Here, logs: bool = False) -> EventSourceResponse:
     """Its status now and after each change, as events."""
     job = await run_in_threadpool(_job, request_id, request, here)
-    return EventSourceResponse(_statuses(job, here, logs=logs), headers={"x-fal-request-id": job.id})
+    return event_stream(_statuses(job, here, logs=logs), headers={"x-fal-request-id": job.id})
 
 
 async def _statuses(job: Job, here: Context, *, logs: bool) -> AsyncIterator[ServerSentEvent]:

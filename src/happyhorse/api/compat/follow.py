@@ -7,19 +7,21 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 from happyhorse.api.context import Context
-from happyhorse.errors import NotFound
+from happyhorse.errors import NotFound, Stopping
 from happyhorse.jobs.job import Job
 
 _QUIET_S = 60.0
 
 
 async def snapshots(job: Job, here: Context, *, every_s: float) -> AsyncGenerator[Job]:
-    """Yield the job now, after each change, and at least every `every_s` seconds; end after its terminal state."""
+    """Yield the job now, after each change, and at least every `every_s` seconds; end after its terminal state, or when
+    the server stops.
+    """
     news = here.feed.follow(job.id, after=job.num_events)
     coming: asyncio.Future[object] | None = None
     try:
         yield job
-        while not job.is_terminal:
+        while not (job.is_terminal or here.feed.is_ending):
             coming = coming or asyncio.ensure_future(anext(news, None))
             done, _ = await asyncio.wait({coming}, timeout=every_s)
             coming = None if done else coming
@@ -37,10 +39,15 @@ async def snapshots(job: Job, here: Context, *, every_s: float) -> AsyncGenerato
 
 
 async def finished(job: Job, here: Context) -> Job:
-    """Wait for the terminal state, however long it takes. Raises: NotFound when the job is deleted meanwhile."""
+    """Wait for the terminal state, however long it takes.
+
+    Raises: NotFound when the job is deleted meanwhile; Stopping when the server stops.
+    """
     latest = job
     async for snapshot in snapshots(job, here, every_s=_QUIET_S):
         latest = snapshot
+    if not latest.is_terminal and here.feed.is_ending:
+        raise Stopping
     if not latest.is_terminal:
         raise NotFound(f"generation '{job.id}' was deleted")
     return latest

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette import ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from happyhorse.api.body import read_fields
@@ -34,6 +34,7 @@ from happyhorse.api.compat.reading import translate
 from happyhorse.api.compat.uploads import file_url, open_upload
 from happyhorse.api.context import Context, Here
 from happyhorse.api.links import Links
+from happyhorse.api.streams import event_stream
 from happyhorse.errors import Conflict, HappyHorseError, InvalidRequest, NotFound
 from happyhorse.jobs.job import Job, Status
 from happyhorse.jobs.webhooks import Message
@@ -164,7 +165,7 @@ async def stream(task_id: str, request: Request, here: Here) -> Response:
     job = await run_in_threadpool(_job, task_id, request, here)
     tasks = _tasks(job, request, here)
     if "text/event-stream" in request.headers.get("accept", ""):
-        return EventSourceResponse(ServerSentEvent(line) async for line in tasks)
+        return event_stream(ServerSentEvent(line) async for line in tasks)
     # A proxy that collects lines before it hands them on would look like a stream that has stopped.
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(

@@ -34,7 +34,7 @@ from happyhorse.api.compat.reading import ModelNotFound, Translation, translate
 from happyhorse.api.compat.replicate_models import model_of_version
 from happyhorse.api.context import Context, Here
 from happyhorse.api.links import Links
-from happyhorse.errors import HappyHorseError, InvalidRequest, NotFound
+from happyhorse.errors import HappyHorseError, InvalidRequest, NotFound, Stopping
 from happyhorse.jobs.job import Job, Status
 from happyhorse.jobs.store import Filter
 from happyhorse.jobs.webhooks import (
@@ -270,7 +270,7 @@ async def _waited(job: Job, here: Context, seconds: float) -> Job:
     try:
         async with asyncio.timeout(seconds):
             return await finished(job, here)
-    except TimeoutError:
+    except (TimeoutError, Stopping):
         return await run_in_threadpool(here.service.store.get, job.id, owner=None)
 
 

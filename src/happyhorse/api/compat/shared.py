@@ -70,8 +70,8 @@ def files(
     request: Request,
     here: Here,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
-    cursor: Annotated[str | None, Query(max_length=64)] = None,
-    after: Annotated[str | None, Query(max_length=64)] = None,
+    cursor: Annotated[str | None, Query(max_length=resources.MAX_CURSOR_CHARS)] = None,
+    after: Annotated[str | None, Query(max_length=resources.MAX_CURSOR_CHARS)] = None,
 ) -> JSONResponse:
     """Newest first, under the names that each dialect reads."""
     page = resources.files(request, here, limit, cursor or after)
