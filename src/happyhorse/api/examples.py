@@ -54,7 +54,7 @@ _GENERATION: Mapping[str, object] = {
         "sha256": _HASH,
         "sound": "make",
         "engine": "nano",
-        "weights_id": "nano-v3",
+        "weights_id": "nano-v4",
         "weights_hash": _HASH,
         "notes": [],
     },
@@ -135,7 +135,7 @@ _ENGINE: Mapping[str, object] = {
     "max_duration_s": 15,
     "max_references": 9,
     "price_usd_per_second": {"480P": 0.091, "720P": 0.182, "1080P": 0.312},
-    "weights_id": "nano-v3",
+    "weights_id": "nano-v4",
     "live": True,
     "default": True,
 }

@@ -44,7 +44,7 @@ _WORDS, _STAND_INS = _read_vocabulary()
 
 NANO = Capabilities(
     engine="nano",
-    weights_id="nano-v3",
+    weights_id="nano-v4",
     weights_hash="",
     modes=frozenset({"t2v", "i2v"}),
     languages=frozenset({"en", "de", "fr", "ja", "ko"}),  # tones are not among what the network is told

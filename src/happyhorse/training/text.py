@@ -313,7 +313,7 @@ def vocabulary() -> list[str]:
         e for tables in words.LEXICON.values() for t in tables for text in t.values() for e in text.split("|")
     ]
     taught = [entry for entry in entries if not entry.startswith("*")]
-    lists = [*taught, words.TEXTURES, words.ACTIONS, words.DECOR, words.ANY_COLOUR, *ATTRIBUTES]
+    lists = [*taught, words.TEXTURES, words.ACTIONS, words.DECOR, words.HEARD, words.ANY_COLOUR, *ATTRIBUTES]
     lists += [value for values in ATTRIBUTES.values() for value in values]
     known = {word for text in lists for word in re.findall(r"[a-zé]+(?:-[a-zé]+)*", text.lower())}
     known |= {part for word in known for part in word.split("-")} | words.FUNCTION_WORDS | words.PROMPT_WORDS

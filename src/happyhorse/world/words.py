@@ -394,6 +394,11 @@ SOUNDS = (
     "murmur of a crowd|native audio|clinking cups|no music|strings play|light wind|waves crashing|"
     "keyboard clicks|orchestral score|natural sound|clean audio|footsteps"
 )
+HEARD = (
+    "room tone|ambience|waves crashing|crashing waves|surf|sea|ocean waves|birdsong|birds chirping|distant traffic|city traffic|"
+    "murmur of a crowd|chatter|clinking cups|rain|raindrops|hum"
+)
+"""What `sound.ambience` makes."""
 OPENINGS = (
     "In a breathtaking cinematic scene,|A sweeping, emotional shot reveals|"
     "In this masterfully composed frame,|We open on|Imagine|An ultra-realistic film still come to life:|"
