@@ -162,12 +162,12 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
         else:
             painter = ScenePainter(scene, motion, width=width, height=height)
             drawn = (painter.draw(first + i) for i in range(num_frames))
-            boxes = [painter.face_box(i) for i in latent_times]
+            boxes = [_box_over(painter, i, min(i + TIME_STRIDE, total)) for i in latent_times]
         frames = np.stack(list(drawn))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             video = video_vae.encode(from_bytes(frames))[0]
         weight = torch.stack([face_weight(box, height, width) for box in boxes])
-        mouth = mouth_shapes(motion, first, num_frames)
+        mouth = mouth_shapes(_with_height(motion, scene), first, num_frames)
     else:
         video = torch.zeros(video_vae.config.latent_channels, 1 + (num_frames - 1) // TIME_STRIDE, 0, 0)
         weight, mouth = video[0], torch.zeros(video.shape[1], MOUTH_VALUES)
@@ -217,6 +217,20 @@ def face_weight(box: tuple[int, int, int, int], height: int, width: int) -> Floa
     counts[top:bottom, left:right] = FACE_WEIGHT
     counts[top + (bottom - top) // 2 : bottom, left:right] = MOUTH_WEIGHT
     return F.avg_pool2d(counts[None], SPACE_STRIDE)[0]
+
+
+def _box_over(painter: ScenePainter, first: int, end: int) -> tuple[int, int, int, int]:
+    """The box around what counts in all frames of a latent."""
+    lefts, tops, rights, bottoms = zip(*(painter.face_box(i) for i in range(first, end)), strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
+
+
+def _with_height(motion: Motion, scene: Scene) -> Motion:
+    """The motion that the tutor asks for: of a ball, its height in the place of an open mouth."""
+    if scene.ball is None:
+        return motion
+    height = scene.ball.fall.heights(np.arange(len(motion.mouth_open)) / FPS)
+    return replace(motion, mouth_open=height, mouth_wide=0 * height, mouth_teeth=0 * height)
 
 
 def mouth_shapes(motion: Motion, first: int, num_frames: int) -> Float[Tensor, "t m"]:

@@ -38,10 +38,10 @@ MOST = (WIDE, WIDE, WIDE, TALL, SQUARE)
 RARE = ((224, 96), (96, 224), (224, 160), (160, 224), (192, 160), (160, 192))
 BY_RATIO = {"16:9": WIDE, "9:16": TALL, "1:1": SQUARE}
 KINDS: dict[str, Kind] = {
-    "picture": Kind("picture", 0, (*MOST, *MOST, *RARE), balls=0.22),
+    "picture": Kind("picture", 0, (*MOST, *MOST, *RARE), balls=0.15),
     "voice": Kind("voice", 3, (WIDE,), pictures=False, balls=0.1),
-    "short": Kind("short", 2, (*MOST, *MOST, *RARE), photos=0.15, balls=0.2),
-    "long": Kind("long", 5, MOST, photos=0.15, balls=0.2),
+    "short": Kind("short", 2, (*MOST, *MOST, *RARE), photos=0.12, balls=0.42),
+    "long": Kind("long", 5, MOST, photos=0.12, balls=0.42),
 }
 BATCH = {"picture": 48, "voice": 12, "short": 6, "long": 3}
 CAPACITY = {"picture": 24_000, "voice": 3000, "short": 1500, "long": 500}
@@ -61,7 +61,7 @@ STAGES = (
     Stage(0.40, {"picture": 0.74, "voice": 0.26}),
     Stage(0.52, {"picture": 0.30, "voice": 0.40, "short": 0.30}),
     Stage(0.80, {"picture": 0.42, "voice": 0.12, "short": 0.46}),
-    Stage(1.00, {"picture": 0.38, "voice": 0.28, "short": 0.18, "long": 0.16}),
+    Stage(1.00, {"picture": 0.26, "voice": 0.24, "short": 0.32, "long": 0.18}),
 )
 DROP_TEXT, FIRST_FRAME, CLEAN_AUDIO = 0.1, 0.85, 0.08
 DROP_TEXT_OF_GIVEN = 0.4
