@@ -1,9 +1,10 @@
 """Train the text encoder: captions drawn on the fly -> the attributes they mention. Behind `happyhorse train text`.
 
-The whole state is one file beside the weights (`<out>.state`), written by time and renamed into place, so a killed run
+The whole state is one file beside the weights (text.state.safetensors), written by time and renamed into place, so a killed run
 goes on where it was; step s always sees the same captions. The weights file is what the rest of the package reads.
 """
 
+import copy
 import math
 import re
 import time
@@ -16,10 +17,11 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from tokenizers import Tokenizer
-from torch import Tensor
+from torch import Tensor, nn
 
 from happyhorse.model.checkpoint import description, load_tensors
 from happyhorse.model.text import FORMAT, TextConfig, TextEncoder, train_tokenizer
+from happyhorse.training.state import load_state, save_state
 from happyhorse.world import words
 from happyhorse.world.caption import Caption, caption, swapped_colours
 from happyhorse.world.phrases import Split
@@ -78,7 +80,7 @@ def run(
     Args:
         out: the weights file (.safetensors); its folder is made.
         minutes: training time, earlier runs included when resuming; the learning rate falls to zero over it.
-        resume: go on from `<out>.state` if it is there, else from the weights in `out`: what fits of them, if the world has grown.
+        resume: go on from the state if it is there, else from the weights in `out`: what fits of them, if the world has grown.
         seed: of weights and captions.
         on_report: called about every 20 s.
     """
@@ -95,12 +97,12 @@ class Trainer:
     def __init__(self, out: Path, *, minutes: float, seed: int, resume: bool = False) -> None:
         torch.manual_seed(seed)
         self.out, self.minutes, self.seed = out, minutes, seed
-        self.state_path = out.with_name(out.name + ".state")
+        self.state_path = out.with_suffix(".state.safetensors")
         self.step, self.seconds = 0, 0.0
         grown = resume and out.exists() and not self.state_path.exists()
         self.encoder = grown_encoder(out) if grown else new_encoder(seed=seed)
         self.learning_rate = GROWN_RATE if grown else LEARNING_RATE
-        self.averaged = {name: p.detach().clone() for name, p in self.encoder.named_parameters()}
+        self.averaged = copy.deepcopy(self.encoder).requires_grad_(requires_grad=False)
         matrices = [
             p
             for n, p in self.encoder.named_parameters()
@@ -147,36 +149,28 @@ class Trainer:
         self.optimizer.step()
         self.step += 1
         decay = min(0.995, self.step / (self.step + 20))
-        for name, parameter in self.encoder.named_parameters():
-            self.averaged[name].lerp_(parameter.detach(), 1 - decay)
+        for mean, parameter in zip(self.averaged.parameters(), self.encoder.parameters(), strict=True):
+            mean.lerp_(parameter.detach(), 1 - decay)
         return loss_sum, right / total
 
     def save(self) -> None:
         """Write the state and the averaged weights, each whole or not at all."""
-        state = {
-            "step": self.step,
-            "seconds": self.seconds,
-            "learning_rate": self.learning_rate,
-            "model": self.encoder.state_dict(),
-            "averaged": self.averaged,
-            "optimizer": self.optimizer.state_dict(),
-            "tokenizer": self.encoder.tokenizer.to_str(),
-        }
-        part = self.state_path.with_name(self.state_path.name + ".part")
-        torch.save(state, part)
-        part.replace(self.state_path)
-        averaged = TextEncoder(self.encoder.config, self.encoder.tokenizer)
-        averaged.load_state_dict(self.averaged)
-        averaged.save(self.out, storage="int8")
+        self.averaged.save(self.out, storage="int8")
+        numbers = {"step": self.step, "seconds": self.seconds, "learning_rate": self.learning_rate}
+        save_state(self.state_path, models=self._models(), optimizers=self._optimizers(), numbers=numbers)
 
     def resume(self) -> None:
-        """Go on from the saved state."""
-        state = torch.load(self.state_path, map_location="cpu", weights_only=True)
-        self.step, self.seconds, self.averaged = state["step"], state["seconds"], state["averaged"]
-        self.learning_rate = state["learning_rate"]
-        self.encoder.load_state_dict(state["model"])
-        self.encoder.tokenizer = Tokenizer.from_str(state["tokenizer"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        """Go on from the saved state; the tokenizer is that of the weights beside it."""
+        numbers = load_state(self.state_path, models=self._models(), optimizers=self._optimizers())
+        self.step, self.seconds = int(numbers["step"]), numbers["seconds"]
+        self.learning_rate = numbers["learning_rate"]
+        self.encoder.tokenizer = self.averaged.tokenizer = _tokenizer_of(self.out)
+
+    def _models(self) -> dict[str, nn.Module]:
+        return {"encoder": self.encoder, "averaged": self.averaged}
+
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"adamw": self.optimizer}
 
 
 def new_encoder(*, seed: int, num_captions: int = NUM_TOKENIZER_CAPTIONS) -> TextEncoder:
@@ -190,13 +184,16 @@ def new_encoder(*, seed: int, num_captions: int = NUM_TOKENIZER_CAPTIONS) -> Tex
 
 def grown_encoder(path: Path) -> TextEncoder:
     """Return an encoder of today's attributes with the tokenizer of a trained one, and all its weights that still fit."""
-    with description(path, FORMAT) as metadata:
-        tokenizer = Tokenizer.from_str(metadata["tokenizer"])
-    encoder = TextEncoder(TextConfig(attributes=tuple(ATTRIBUTES.items())), tokenizer)
+    encoder = TextEncoder(TextConfig(attributes=tuple(ATTRIBUTES.items())), _tokenizer_of(path))
     mine = encoder.state_dict()
     fitting = {k: v for k, v in load_tensors(path).items() if k in mine and mine[k].shape == v.shape}
     encoder.load_state_dict(fitting, strict=False)
     return encoder
+
+
+def _tokenizer_of(path: Path) -> Tokenizer:
+    with description(path, FORMAT) as metadata:
+        return Tokenizer.from_str(metadata["tokenizer"])
 
 
 def draw_batch(
