@@ -27,13 +27,13 @@ from happyhorse.training.state import load_state, save_state
 from happyhorse.world.draw import ScenePainter
 from happyhorse.world.leaves import draw_leaves
 from happyhorse.world.motion import move
-from happyhorse.world.scene import sample_scene
+from happyhorse.world.scene import sample_ball_scene, sample_scene
 from happyhorse.world.sound import speak_line
 
 SIZES = ((224, 128), (224, 128), (224, 128), (128, 224), (160, 160), (224, 160), (224, 96))
 SIDE = 96 * UPSCALE
 """Side of the squares that are trained on, in pixels of the decoder's pictures."""
-LEAVES_SHARE, STILL_SHARE = 0.12, 0.1
+LEAVES_SHARE, BALL_SHARE, STILL_SHARE = 0.12, 0.15, 0.1
 FACE_WEIGHT, MOUTH_WEIGHT = 2.0, 4.0
 EDGE_WEIGHT = 1.0
 NUM_FRAMES = SEEN * TIME_STRIDE
@@ -81,7 +81,8 @@ def make_pictures(seed: int) -> Pictures:
     if rng.random() < LEAVES_SHARE:
         leaves = draw_leaves(seed, num_frames=NUM_FRAMES, width=width, height=height)
         return Pictures(np.stack(list(leaves)), (0, 0, 0, 0))
-    scene = sample_scene(seed, seconds=2.0)
+    sample = sample_ball_scene if rng.random() < BALL_SHARE else sample_scene
+    scene = sample(seed, seconds=2.0)
     motion = move(scene, speak_line(scene, aloud=False), num_frames=50)
     painter = ScenePainter(scene, motion, width=width, height=height)
     start = int(rng.integers(50 - NUM_FRAMES))

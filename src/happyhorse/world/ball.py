@@ -10,7 +10,7 @@ from happyhorse.world.scene import OPEN_AIR, TOP, Ball, Colour, Scene
 
 _RADIUS = {"close-up": 0.125, "medium shot": 0.085}
 _FLOOR_Y = 0.30
-_TOP_Y = -0.36
+_TOP_Y = -0.26
 _SQUASH, _SQUASH_BELOW = 0.24, 0.07
 _TURN_DEGREES, _TURN_DEGREES_PER_S = 20.0, 70.0
 _WOOD, _STONE, _WHITE = (176, 122, 78), (168, 164, 160), (248, 248, 246)
