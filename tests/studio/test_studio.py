@@ -223,7 +223,7 @@ def test_an_edit_starts_from_a_clip_and_bills_both(url, open_page, service):
     page.wait_for_selector("#stage video")
     page.click("text=Edit this clip")
     page.wait_for_selector("text=Video to edit")
-    assert page.is_hidden("#duration-field")
+    page.wait_for_selector("#duration-field", state="hidden")
     page.fill("#prompt", "Make the street dry.")
     page.select_option("#audio", "retain")
     page.wait_for_selector("#plan >> text=list price $1.09")
