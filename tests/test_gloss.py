@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from happyhorse.engines.catalog import NANO
 from happyhorse.model.text import TextEncoder
 from happyhorse.prompt.gloss import english, in_english
-from happyhorse.prompt.known import unknown_words
+from happyhorse.prompt.known import judge
 from happyhorse.prompt.read import read_prompt
 
 LANGUAGES = ("en", "de", "fr", "ja", "ko", "zh", "yue")
@@ -94,4 +94,4 @@ def test_endings_elisions_particles_and_order(text, language, said):
     ],
 )
 def test_words_that_nano_does_not_draw_are_named_as_they_were_written(text, unknown):
-    assert unknown_words(read_prompt(text), NANO.vocabulary, NANO.stand_ins) == unknown
+    assert judge(read_prompt(text), NANO.vocabulary, NANO.stand_ins).unknown == unknown

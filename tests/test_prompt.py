@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from happyhorse import language
 from happyhorse.language import count_words, language_of, seconds_to_say
 from happyhorse.prompt import clauses, findings, grammar, grammar_cjk, lines, parts, sentences, tokens
-from happyhorse.prompt.known import stood_in, unknown_words
+from happyhorse.prompt.known import judge
 from happyhorse.prompt.read import read_prompt
 
 sre_parser = re._parser
@@ -311,7 +311,7 @@ def test_a_full_prompt_has_nothing_amiss():
 def test_words_outside_a_vocabulary_are_named_and_their_forms_are_not():
     read = read_prompt('Two dragons running beside a horse, he says "Unknown words in here are fine."')
     vocabulary = frozenset({"run", "horse", "beside", "says"})
-    assert unknown_words(read, vocabulary, {}) == ("dragons",)
+    assert judge(read, vocabulary, {}).unknown == ("dragons",)
 
 
 @pytest.mark.parametrize(
@@ -327,18 +327,18 @@ def test_a_word_is_no_form_of_a_function_word_and_adverbs_are_no_things(text, un
     vocabulary = frozenset(
         {"do", "his", "should", "blue", "happy", "pup", "run", "stop", "hop", "appear", "lit"}
     )
-    assert unknown_words(read_prompt(text), vocabulary, {}) == unknown
+    assert judge(read_prompt(text), vocabulary, {}).unknown == unknown
 
 
 def test_plurals_and_phrases_have_their_stand_ins_and_parts_of_phrases_do_not():
     stand_ins = {"tank top": "t-shirt", "library": "office", "dress": "an everyday garment"}
     read = read_prompt("A tank rolls by two libraries; women in dresses and tank tops.")
-    assert stood_in(read, stand_ins) == {
+    assert judge(read, frozenset(), stand_ins).stood_in == {
         "libraries": "office",
         "dresses": "an everyday garment",
         "tank tops": "t-shirt",
     }
-    assert unknown_words(read, frozenset({"roll", "women"}), stand_ins) == ("tank",)
+    assert judge(read, frozenset({"roll", "women"}), stand_ins).unknown == ("tank",)
 
 
 def test_text_in_the_picture_is_quoted_from_the_beginning_of_a_word():

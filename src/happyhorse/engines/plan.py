@@ -34,7 +34,7 @@ from happyhorse.engines.passes import (
 )
 from happyhorse.errors import InvalidRequest, Unsupported
 from happyhorse.language import is_wide, seconds_to_say
-from happyhorse.prompt.known import stood_in, unknown_words
+from happyhorse.prompt.known import judge
 from happyhorse.prompt.read import Finding, Line, Prompt, read_prompt
 from happyhorse.request import LANGUAGE_NAMES, MAX_SEED, GenerationRequest, Mode, Output
 from happyhorse.shapes import (
@@ -473,10 +473,9 @@ def _note_the_rest(
     if request.mode == "i2v" and request.prompt.strip() and not read.num_words:
         notes.append("prompt has no words and is not used; the image alone decides")
     if capabilities.vocabulary is not None:
-        unknown = unknown_words(read, capabilities.vocabulary, capabilities.stand_ins)
+        unknown, near = judge(read, capabilities.vocabulary, capabilities.stand_ins)
         if unknown:
             notes.append(f"not in {capabilities.engine}'s world: {', '.join(unknown)}")
-    near = stood_in(read, capabilities.stand_ins)
-    if near:
-        drawn = ", ".join(f"{word} as {instead}" for word, instead in near.items())
-        notes.append(f"drawn as the nearest thing in {capabilities.engine}'s world: {drawn}")
+        if near:
+            drawn = ", ".join(f"{word} as {instead}" for word, instead in near.items())
+            notes.append(f"drawn as the nearest thing in {capabilities.engine}'s world: {drawn}")

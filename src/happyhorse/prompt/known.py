@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from happyhorse.prompt import words
 from happyhorse.prompt.gloss import english
@@ -19,22 +20,24 @@ _DOUBLED = frozenset("bdglmnprt")  # running, stopped; not hissing
 _MIN_STEM = 3
 
 
-def unknown_words(
-    prompt: Prompt, vocabulary: frozenset[str], stand_ins: Mapping[str, str]
-) -> tuple[str, ...]:
-    """Content words of the directions that are in no form in the vocabulary nor part of what `stood_in` finds, in order.
+class Judged(NamedTuple):
+    """What becomes of the words of a prompt's directions, as they are written."""
+
+    unknown: tuple[str, ...]
+    """Content words that are in no form in the vocabulary nor part of what is stood in, in order."""
+    stood_in: dict[str, str]
+    """Words and phrases that are drawn as something else -> what is drawn."""
+
+
+def judge(prompt: Prompt, vocabulary: frozenset[str], stand_ins: Mapping[str, str]) -> Judged:
+    """Hold the directions against what an engine draws.
 
     Words of other languages that the glossary has no English for stay as they were written.
     """
-    rest, _ = _without_stand_ins(_directions(prompt), stand_ins)
+    rest, found = _without_stand_ins(_directions(prompt), stand_ins)
     stop = words.STOP_WORDS.get(prompt.language, frozenset()) | words.LABELS.keys()
     missing = (word for word in _CONTENT.findall(rest) if word not in stop and not _known(word, vocabulary))
-    return tuple(dict.fromkeys(missing))
-
-
-def stood_in(prompt: Prompt, stand_ins: Mapping[str, str]) -> dict[str, str]:
-    """Words and phrases of the directions that are drawn as something else, as they are written -> what is drawn."""
-    return _without_stand_ins(_directions(prompt), stand_ins)[1]
+    return Judged(tuple(dict.fromkeys(missing)), found)
 
 
 def _directions(prompt: Prompt) -> str:
