@@ -71,7 +71,6 @@ def refused(result, *said):
             [PROMPT, "--video", "b.mp4", "--no-audio", "--audio", "retain"],
             "--no-audio and --audio retain contradict",
         ),
-        ([PROMPT, "--language", "zh"], "--language: nano does not speak Mandarin"),
         ([PROMPT, "--ratio", "set ratio"], "got 'set ratio'"),
         ([PROMPT, "--image", "https://x.test/a.png"], "--image must be a local file"),
         ([PROMPT, "--audio", "loud"], "--audio must be auto, retain"),
