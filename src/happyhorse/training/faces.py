@@ -15,7 +15,7 @@ from happyhorse.shapes import FPS
 from happyhorse.world.draw import Frame, ScenePainter
 from happyhorse.world.leaves import draw_leaves
 from happyhorse.world.motion import move
-from happyhorse.world.scene import sample_scene
+from happyhorse.world.scene import Scene, sample_ball_scene, sample_scene
 from happyhorse.world.sound import speak_line
 
 _WINDOW_PX = 64  # the least face it can learn and find
@@ -40,19 +40,26 @@ def train_faces(out: Path, *, num_pictures: int, first_seed: int = 0) -> None:
 
 def draw_people(seed: int, *, width: int, height: int, sway: float = 0.0) -> tuple[Frame, dlib.rectangle]:
     """Return a moment of scene `seed`, its person `sway` head heights to the side, and the square of the face in it."""
-    scene = sample_scene(seed, seconds=_CLIP_S)
-    motion = move(scene, speak_line(scene), num_frames=_CLIP_S * FPS)
-    painter = ScenePainter(scene, replace(motion, sway=motion.sway + sway), width=width, height=height)
-    moment = int(np.random.default_rng(seed).integers(_CLIP_S * FPS))
+    painter, moment = _moment(sample_scene(seed, seconds=_CLIP_S), seed, width, height, sway)
     return painter.draw(moment), _square(painter.face_box(moment))
 
 
 def draw_nobody(seed: int, *, width: int, height: int) -> Frame:
-    """Return a place of the world that its person has left or, for odd seeds, dead leaves."""
-    if seed % 2 == 0:
+    """Return by turns a place that its person has left, dead leaves under a camera, a falling ball, and leaves that lie still."""
+    if seed % 4 == 0:
         return draw_people(seed, width=width, height=height, sway=_OUT_OF_SIGHT)[0]
+    if seed % 4 == 2:
+        painter, moment = _moment(sample_ball_scene(seed, seconds=_CLIP_S), seed, width, height)
+        return painter.draw(moment)
     camera = move(sample_scene(seed), None, num_frames=1) if seed % 4 == 1 else None
     return next(draw_leaves(seed, num_frames=1, width=width, height=height, camera=camera))
+
+
+def _moment(scene: Scene, seed: int, width: int, height: int, sway: float = 0.0) -> tuple[ScenePainter, int]:
+    motion = move(scene, speak_line(scene), num_frames=_CLIP_S * FPS)
+    painter = ScenePainter(scene, replace(motion, sway=motion.sway + sway), width=width, height=height)
+    moment = int(np.random.default_rng(seed).integers(_CLIP_S * FPS))
+    return painter, moment
 
 
 def _pictures(count: int, first_seed: int) -> Iterator[tuple[NDArray[np.uint8], list[dlib.rectangle]]]:
