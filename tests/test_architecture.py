@@ -66,6 +66,7 @@ MAY_IMPORT = {
         "media",
         "model",
     ),
+    "engines.local_notes": ("prompt", "engines", "model.complete"),
     "provenance": ("errors", "shapes", "request", "media", "engines.plan"),
     "hub": ("errors",),
     "db": ("errors", "settings", "shapes", "request", "media"),

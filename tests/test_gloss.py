@@ -39,7 +39,25 @@ READ = {
     "一个红发女人穿着绿色夹克在咖啡馆对着镜头说话。": {
         "gender": "woman", "hair_colour": "ginger", "garment": "jacket", "top_colour": "green", "environment": "cafe", "speaks": "yes",
     },
+    "A red ball bounces on a table in a kitchen.": {"subject": "red ball", "environment": "kitchen"},
+    "Ein roter Ball fällt in einer Küche auf den Tisch.": {"subject": "red ball", "environment": "kitchen"},
+    "Une balle rouge rebondit sur la table d'une cuisine.": {"subject": "red ball", "environment": "kitchen"},
+    "キッチンのテーブルの上で赤いボールが弾む。": {"subject": "red ball", "environment": "kitchen"},
+    "부엌의 테이블 위에서 빨간 공이 튄다.": {"subject": "red ball", "environment": "kitchen"},
+    "厨房里一个红色的球在桌子上弹跳。": {"subject": "red ball", "environment": "kitchen"},
+    "一個紅色嘅波喺枱上面彈跳。": {"subject": "red ball"},
+    "A man in a straw hat on a beach.": {"subject": "person", "hat": "straw hat", "environment": "beach"},
+    "Ein Mann mit Strohhut am Strand.": {"subject": "person", "hat": "straw hat", "environment": "beach"},
+    "Un homme avec un bonnet dans la rue.": {"subject": "person", "hat": "beanie", "environment": "street"},
+    "ニット帽の男性が街を歩く。": {"subject": "person", "hat": "beanie", "environment": "street"},
+    "야구모자를 쓴 남자가 해변에 있다.": {"subject": "person", "hat": "cap", "environment": "beach"},
+    "戴鴨舌帽的男人在海滩上。": {"subject": "person", "hat": "cap", "environment": "beach"},
 }  # fmt: skip
+NO_BALL = (
+    "공원에서 여자가 말한다.", "주인공이 카메라를 보며 말한다.", "공주가 웃는다.", "성공.", "一个女人拿着气球。", "地球。", "足球场上的男人。",
+    "ボールペンを持つ女性。", "段ボールの前の男性。", "A ballerina in a studio.", "A ballpark at night.", "A baseball cap lies on a table.",
+    "A woman in a ball gown.",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +69,12 @@ def encoder():
 def test_what_is_asked_for_is_read_in_every_language(encoder, text):
     read = encoder.read([in_english(read_prompt(text))])[0]
     assert {name: value.value for name, value in read.items() if name in READ[text]} == READ[text]
+
+
+@pytest.mark.parametrize("text", NO_BALL)
+def test_words_that_only_look_like_a_ball_are_none(encoder, text):
+    read = encoder.read([in_english(read_prompt(text))])[0]
+    assert not (read["subject"].value or "").endswith("ball")
 
 
 @pytest.mark.parametrize("text", READ)

@@ -363,6 +363,7 @@ def test_the_helper_is_a_program_of_the_standard_library():
         ("zh-female", "妈麻马骂吗", ["˥", "˧˥", "˨˩˦", "˥˩", "˩"]),
         ("zh-male", "你好，今天。", ["˨˩˦", "˨˩˦", "˥", "˥"]),
         ("yue-female", "詩史試時市事", ["˥", "˧˥", "˧", "˨˩", "˩˧", "˨"]),
+        ("zh-female", "今天很好，对吧？", ["˥", "˥", "˨˩˦", "˨˩˦", "˥˩", "˩"]),
         ("en-us-female", "Route 55", []),
     ],
 )
@@ -374,3 +375,24 @@ def test_vowels_carry_their_tones_where_tones_tell_words_apart(speaker, voice, t
     assert len(rows) == len(speech.phonemes) + len(tones)
     assert rows[0][1] == 2.0
     assert rows == sorted(rows, key=lambda row: row[1])
+
+
+@pytest.mark.parametrize(
+    ("voice", "text", "num_tones"),
+    [
+        ("zh-female", "今天——很好，对吧？", 6),
+        ("zh-male", "《红楼梦》很好。", 5),
+        ("zh-female", "他说“好”。", 3),
+        ("zh-female", "（笑）你好", 3),
+        ("zh-male", "真好 - 是的", 4),
+        ("zh-female", "NBA很好", 2),
+        ("zh-female", "我有3个苹果和iPhone。", 7),
+        ("yue-female", "今日——好好，係咪？", 6),
+        ("yue-female", "《紅樓夢》（好）“睇”。", 5),
+        ("yue-female", "NBA好好", 2),
+    ],
+)
+def test_pauses_and_foreign_words_take_no_tones_away(speaker, voice, text, num_tones):
+    carriers = [one for one in speaker.phonemes(text, VOICES[voice]).phonemes if one.tone]
+    assert len(carriers) >= num_tones
+    assert all(one.symbol in VOWELS | {"ŋ", "m"} for one in carriers)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_HEARD_S = 0.25
+_SOUND_S = 0.25
 _LEAST_SPEED = 0.18
 """Where the ball comes to rest, against the speed of its first impact."""
 
@@ -24,9 +24,9 @@ class Impact:
     speed: float
 
     @property
-    def heard_s(self) -> float:
+    def sound_s(self) -> float:
         """How long its sound lasts."""
-        return _HEARD_S * self.speed
+        return _SOUND_S * self.speed
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Fall:
     def heights(self, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the height over the floor at each time: 1 where the ball was let go, 0 on the floor."""
         height = 1 - np.clip((time_s - self.start_s) / self.fall_s, 0, 1) ** 2
-        for impact in self.impacts(float(time_s[-1]) + 1.0):
+        for impact in self.impacts(float(time_s.max(initial=0.0))):
             speed = impact.speed * self.restitution
             since = (time_s - impact.time_s) / self.fall_s
             height = np.where((since >= 0) & (since < 2 * speed), since * (2 * speed - since), height)

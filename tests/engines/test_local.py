@@ -14,8 +14,10 @@ import pytest
 import torch
 from PIL import Image
 
+from happyhorse.bounce import Fall
 from happyhorse.engines.catalog import NANO
 from happyhorse.engines.local import FILES, LocalEngine
+from happyhorse.engines.local_notes import notes_of
 from happyhorse.engines.plan import plan
 from happyhorse.engines.run import run
 from happyhorse.errors import Canceled, Unsupported, WeightsMissing
@@ -24,6 +26,7 @@ from happyhorse.media.read import decode_audio, decode_image, decode_video, prob
 from happyhorse.model.audio_vae import AudioVae
 from happyhorse.model.checkpoint import load_checkpoint, save_checkpoint
 from happyhorse.request import parse_request
+from happyhorse.speech.phonemes import IMPACT, phoneme_id
 
 SILENT = "A woman with red hair in a green jacket stands in a kitchen"
 
@@ -41,6 +44,15 @@ def decided(prompt=SILENT, **fields):
 def make(engine, path, **fields):
     run(engine, decided(**fields), path, on_progress=lambda _: None)
     return np.asarray(decode_video(path)), decode_audio(path)
+
+
+def from_waves(path, prompt, *, size, period):
+    """A plan whose first frame has waves that many pixels long."""
+    rows, columns = np.mgrid[0 : size[1], 0 : size[0]]
+    waves = [128 + 100 * np.sin(columns / period), 255 * rows / size[1], 128 + 90 * np.cos(rows / period)]
+    Image.fromarray(np.stack(waves, -1).astype(np.uint8)).save(path)
+    fields = {"prompt": prompt, "duration": 3, "resolution": "480P", "seed": 5, "image": str(path)}
+    return plan(parse_request(fields), NANO, media={str(path): probe(path, kind="image")})
 
 
 def test_a_clip_has_the_planned_size_length_and_sound(engine, tmp_path):
@@ -63,12 +75,8 @@ def test_a_clip_has_the_planned_size_length_and_sound(engine, tmp_path):
 def test_a_picture_unlike_the_world_stays_itself_and_one_that_is_too_fine_is_not_even_tried(
     engine, tmp_path, size, period, too_fine
 ):
-    rows, columns = np.mgrid[0 : size[1], 0 : size[0]]
-    waves = [128 + 100 * np.sin(columns / period), 255 * rows / size[1], 128 + 90 * np.cos(rows / period)]
     path = tmp_path / "first.png"
-    Image.fromarray(np.stack(waves, -1).astype(np.uint8)).save(path)
-    fields = {"prompt": "Rain.", "duration": 3, "resolution": "480P", "seed": 5, "image": str(path)}
-    the_plan = plan(parse_request(fields), NANO, media={str(path): probe(path, kind="image")})
+    the_plan = from_waves(path, "Rain.", size=size, period=period)
     clip = run(engine, the_plan, tmp_path / "clip.mp4", on_progress=lambda _: None)
     given = fit(decode_image(path, crop=the_plan.crop), (the_plan.width, the_plan.height))
     frames = decode_video(tmp_path / "clip.mp4")
@@ -188,3 +196,47 @@ def test_the_network_is_told_of_a_camera_that_stands_still(engine):
     assert "pan left" in moves(asked)
     assert moves(told) == ["locked"]
     assert (asked != told).any(-1).sum() == 1
+
+
+def knocks(events):
+    return [(start, duration) for symbol, start, duration in events if symbol == phoneme_id(IMPACT)]
+
+
+def test_a_ball_knocks_when_it_falls_as_the_seed_has_it_and_a_person_does_not(engine, tmp_path):
+    ball = "A red ball falls on a table in a kitchen"
+    fallen = [(one.time_s, one.sound_s) for one in Fall.sample(5).impacts(3.0)]
+    assert knocks(engine.spoken(decided(ball))) == fallen
+    assert len(fallen) >= 1
+    assert knocks(engine.spoken(decided())) == []
+    drawn = from_waves(tmp_path / "a.png", ball, size=(640, 360), period=60)
+    assert knocks(engine.spoken(drawn)) == fallen
+    beyond = from_waves(tmp_path / "b.png", ball, size=(300, 400), period=4)
+    assert knocks(engine.spoken(beyond)) == []
+
+
+def test_a_line_and_impacts_are_told_in_the_order_of_the_clip(engine):
+    events = engine.spoken(decided('A red ball falls on a table. A voice says: "Here it comes!"'))
+    assert len(events) > len(knocks(events)) > 0
+    assert [start for _, start, _ in events] == sorted(start for _, start, _ in events)
+
+
+def said_of(engine, prompt):
+    the_plan = decided(prompt)
+    return " ".join(notes_of(the_plan, *engine._understand(the_plan), still=False))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("A woman in a green jacket holds a red ball.", "a person or a ball: here it is the person"),
+        ("A red ball bounces on a table. A woman watches it.", "a person or a ball: here it is the "),
+        ("A man with a red beanie in a forest.", "a hat has the colour of the top"),
+    ],
+)
+def test_what_the_world_has_but_not_together_is_said(engine, prompt, said):
+    assert said in said_of(engine, prompt)
+
+
+def test_nothing_is_missed_where_all_is_there(engine):
+    for prompt in ("A red ball bounces on a table.", SILENT, 'A man says: "The ball is round."'):
+        assert "nano" not in said_of(engine, prompt)

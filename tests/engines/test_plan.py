@@ -352,6 +352,8 @@ def test_a_language_the_engine_does_not_speak_is_refused_and_others_are_named():
         planned(bilingual, prompt="她说\uff1a“今天天气很冷。”")
     with pytest.raises(Unsupported, match="Cantonese"):
         planned(bilingual, language="yue")
+    assert planned(NANO, prompt="她说\uff1a“今天天气很冷。”").lines[0].language == "zh"
+    assert planned(NANO, language="yue").language == "yue"
     assert planned(bilingual, prompt='Ein Mann sagt: "Heute ist es kalt."').lines[0].language == "de"
 
 

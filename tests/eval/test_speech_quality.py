@@ -60,8 +60,8 @@ def test_finished_clips_are_listened_to_beside_the_world(tmp_path):
 def test_the_table_says_how_much_was_misheard_and_where_nothing_was_said():
     table = Table((), 0.95, (Lips(0.7, 0),), (Lips(0.5, 1),))
     quality = SpeechQuality((GOOD,), (GOOD, POOR), (POOR, POOR), num_silent=1)
-    rows = "\n".join(lines(table, CodecQuality(30, 29, 24, 0.5), [], [], speech={"en": quality}))
+    rows = "\n".join(lines(table, CodecQuality(30, 29, 24, 0.5), speech={"en": quality}))
     assert "phonemes of en: errors nano 20%, codec 10%, above it 10%; instrument 0%; 1 of 3 clips" in rows
     assert "f > X 2, j > - 2" in rows
     assert "void" not in rows
-    assert "phonemes of" not in "\n".join(lines(table, CodecQuality(30, 29, 24, 0.5), [], []))
+    assert "phonemes of" not in "\n".join(lines(table, CodecQuality(30, 29, 24, 0.5)))

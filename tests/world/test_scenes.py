@@ -66,7 +66,7 @@ def test_an_open_mouth_changes_the_face_and_little_else():
     shut = painter.draw(1).astype(int)
     still.mouth_open[1] = 1.0
     wide = painter.draw(1).astype(int)
-    left, top, right, bottom = painter.face_box(1)
+    left, top, right, bottom = painter.subject_box(1)
     changed = np.abs(wide - shut).sum(axis=-1) > 0
     assert changed[top:bottom, left:right].sum() > 30
     assert changed.sum() == changed[top:bottom, left:right].sum()

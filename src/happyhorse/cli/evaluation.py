@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol, Self, TypeVar
 
 import typer
 
 from happyhorse.cli.lab import Threads, say, set_threads
+from happyhorse.errors import WeightsMissing
 
 if TYPE_CHECKING:
     from happyhorse.engines.local import LocalEngine
@@ -18,6 +20,17 @@ if TYPE_CHECKING:
     from happyhorse.eval.phonemes import Recogniser
     from happyhorse.eval.speech import SpeechQuality
 
+
+class _Teachable(Protocol):
+    """An instrument that is taught once and kept as a file."""
+
+    def save(self, path: Path) -> None: ...
+
+    @classmethod
+    def load(cls, path: Path) -> Self: ...
+
+
+Kept = TypeVar("Kept", bound=_Teachable)
 INSTRUMENT_LINES = 40
 """English lines of the world by which the ear is judged."""
 
@@ -78,10 +91,10 @@ def eval_nano(
         "speech": {language: quality.to_dict() for language, quality in speech.items()},
         "swaps": [asdict(swap) for swap in swaps],
         "first_frames": [asdict(start) for start in starts],
-        "balls": [{**asdict(ball), "share": ball.impacts.share} for ball in balls],
+        "balls": [{**asdict(ball), "share": ball.nano.impacts.share} for ball in balls],
     }
     (folder / "table.json").write_text(json.dumps(facts, indent=2))
-    for line in lines(table, codec, swaps, starts, balls, speech):
+    for line in lines(table, codec, swaps=swaps, starts=starts, balls=balls, speech=speech):
         print(line)
 
 
@@ -141,18 +154,32 @@ class _Maker:
 
 
 def _instruments(engine: LocalEngine, folder: Path, minutes: float) -> tuple[Instrument, Recogniser]:
-    """Load the instruments that `folder` keeps; train those that it lacks."""
+    """Load the instruments that `folder` keeps; teach those that it lacks or that know another world."""
     from happyhorse.eval.instrument import Instrument
     from happyhorse.eval.learn import train_instrument
     from happyhorse.eval.learn_phonemes import train_recogniser
     from happyhorse.eval.phonemes import Recogniser
 
     eye, ear = folder / "instrument.safetensors", folder / "phonemes.safetensors"
-    if not eye.exists():
-        train_instrument(engine.weights.video_vae, minutes=minutes, on_report=say).save(eye)
-    if not ear.exists():
-        train_recogniser(minutes=minutes / 2, on_report=say).save(ear)
-    return Instrument.load(eye), Recogniser.load(ear)
+
+    def teach_eye() -> Instrument:
+        return train_instrument(engine.weights.video_vae, minutes=minutes, on_report=say)
+
+    def teach_ear() -> Recogniser:
+        return train_recogniser(minutes=minutes / 2, on_report=say)
+
+    return _kept(Instrument, eye, teach_eye), _kept(Recogniser, ear, teach_ear)
+
+
+def _kept(kind: type[Kept], path: Path, teach: Callable[[], Kept]) -> Kept:
+    if path.exists():
+        try:
+            return kind.load(path)
+        except WeightsMissing as err:
+            say(f"{err}: taught anew")
+    taught = teach()
+    taught.save(path)
+    return taught
 
 
 def _tell(item: HeldOut, read: dict[str, str], lips: Lips) -> None:

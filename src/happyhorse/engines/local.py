@@ -8,6 +8,7 @@ this one class with other weights.
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, replace
 from functools import partial
@@ -24,6 +25,7 @@ from happyhorse.bounce import Fall
 from happyhorse.engines.base import PREVIEW_SIDE, Capabilities, OnePass, OnProgress
 from happyhorse.engines.camera import MOVES, look, view_at
 from happyhorse.engines.catalog import CATALOG
+from happyhorse.engines.local_notes import notes_of
 from happyhorse.engines.plan import Plan
 from happyhorse.engines.progress import Reporter
 from happyhorse.engines.take import Take
@@ -34,7 +36,7 @@ from happyhorse.media.write import encode
 from happyhorse.model.arithmetic import quick
 from happyhorse.model.audio_vae import AudioVae
 from happyhorse.model.checkpoint import Checkpoint, load_checkpoint, weights_hash
-from happyhorse.model.complete import Reading, choose, complete, said, shows_ball
+from happyhorse.model.complete import Reading, choose, complete, shows_ball
 from happyhorse.model.pack import Latents, pack
 from happyhorse.model.phonemes import Spoken, phonemes_of
 from happyhorse.model.pixels import from_bytes, to_bytes
@@ -46,7 +48,7 @@ from happyhorse.prompt.gloss import in_english
 from happyhorse.prompt.read import read_prompt
 from happyhorse.request import Output
 from happyhorse.shapes import LatentShape
-from happyhorse.speech.phonemes import IMPACT, phoneme_id
+from happyhorse.speech.phonemes import impact_rows
 from happyhorse.speech.speaker import Speaker
 from happyhorse.speech.voices import VOICES
 
@@ -139,12 +141,19 @@ class LocalEngine(OnePass):
                 metadata=plan.tags(self.weights.digest),
             )
         reporter.say("finish", 1, 1)
-        notes = _notes(chosen, reading, still=still)
+        notes = tuple(notes_of(plan, chosen, reading, still=still))
         return plan.output(output, weights_hash=self.weights.digest, notes=notes)
 
     def spoken(self, plan: Plan) -> list[Spoken]:
         """Return the phonemes that the clip is to say, in a voice of the person's gender, and what knocks in it, on its own clock."""
-        return _heard(plan, *self._understand(plan))
+        return self._heard(plan, *self._understand(plan))
+
+    def _heard(self, plan: Plan, chosen: dict[str, str], reading: Reading) -> list[Spoken]:
+        """What is spoken, and what knocks: a ball's impacts, planned by the seed, so that picture and sound follow one clock."""
+        events = _speak(plan, chosen, reading)
+        if shows_ball(reading) and not (plan.image and self._is_beyond_us(_given_picture(plan), plan)):
+            events += impact_rows(Fall.sample(plan.seed).impacts(plan.duration_s))
+        return sorted(events, key=lambda event: event[1])
 
     def _understand(self, plan: Plan) -> tuple[dict[str, str], Reading]:
         """What is chosen for the prompt, and what it says itself. A first frame leaves nothing open."""
@@ -165,7 +174,7 @@ class LocalEngine(OnePass):
         return self._sample(
             self._noise(shape, shape.audio().num_latents, generator),
             texts,
-            _heard(plan, chosen, reading),
+            self._heard(plan, chosen, reading),
             settings=settings,
             first=first,
             on_step=lambda step: reporter.say(
@@ -234,6 +243,7 @@ class LocalEngine(OnePass):
         """Return the clean latent (1, c, 1, h, w) of the user's picture at base size."""
         return self.weights.video_vae.encode(_at_base_size(_given_picture(plan), plan))
 
+    @torch.inference_mode()
     def _is_beyond_us(self, given: NDArray[np.uint8], plan: Plan) -> bool:
         """Whether nobody is to speak in the user's picture and the codec cannot tell what is in it: a photograph, mostly."""
         if plan.lines:
@@ -266,17 +276,6 @@ class LocalEngine(OnePass):
 def _english(plan: Plan) -> str:
     """The prompt as the text encoder can read it."""
     return in_english(read_prompt(plan.prompt))
-
-
-def _notes(chosen: dict[str, str], reading: Reading, *, still: bool) -> tuple[str, ...]:
-    notes = []
-    if chosen:
-        notes.append(f"left open by the prompt, chosen by the seed: {said(chosen, reading)}")
-    if reading["move"] in MOVES:
-        notes.append(f"the camera's {reading['move']} is cut from a picture whose own camera stands still")
-    if still:
-        notes.append("the image has more in it than nano can move: it stays as it is, under camera and sound")
-    return tuple(notes)
 
 
 def _given_picture(plan: Plan) -> NDArray[np.uint8]:
@@ -312,20 +311,16 @@ def _finisher(plan: Plan, given: NDArray[np.uint8] | None, *, still: bool) -> Fi
     return finish
 
 
-def _heard(plan: Plan, chosen: dict[str, str], reading: Reading) -> list[Spoken]:
-    """What is spoken, and what knocks: a ball's impacts, planned by the seed, so that picture and sound follow one clock."""
-    events = _speak(plan, chosen, reading)
-    if shows_ball(reading) and plan.image is None:
-        fallen = Fall.sample(plan.seed).impacts(plan.duration_s)
-        events += [(phoneme_id(IMPACT), impact.time_s, impact.heard_s) for impact in fallen]
-    return sorted(events, key=lambda event: event[1])
-
-
 def _speak(plan: Plan, chosen: dict[str, str], reading: Reading) -> list[Spoken]:
-    """Place the plan's lines one after another, in a voice of the person's gender."""
+    """Place the plan's lines one after another, in a voice of the person's gender; where none is seen or said, of either."""
     if not plan.lines:
         return []
-    gender = "male" if (chosen.get("gender") or reading["gender"]) == "man" else "female"
+    seen = (
+        chosen.get("gender")
+        or reading["gender"]
+        or random.Random(f"{plan.seed} voice").choice(("man", "woman"))
+    )
+    gender = "male" if seen == "man" else "female"
     spoken: list[Spoken] = []
     clock_s = LINE_START_S
     with Speaker() as speaker:

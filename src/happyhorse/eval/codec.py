@@ -78,7 +78,7 @@ def _scene(seed: int) -> tuple[Float[Tensor, "1 3 f h w"], Box, NDArray[np.uint8
     painter = ScenePainter(scene, motion, width=_WIDE[0], height=_WIDE[1])
     frames = np.stack([painter.draw(first + i) for i in range(NUM_FRAMES)])
     full = ScenePainter(scene, motion, width=_FULL[0], height=_FULL[1]).draw(first + _SHOWN)
-    return from_bytes(frames), painter.face_box(first + NUM_FRAMES // 2), full
+    return from_bytes(frames), painter.subject_box(first + NUM_FRAMES // 2), full
 
 
 def _shrink(pixels: Float[Tensor, "1 3 f h2 w2"]) -> Float[Tensor, "1 3 f h w"]:

@@ -7,7 +7,7 @@ loudness. Neither reading knows when impacts were planned.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +18,26 @@ from scipy.signal import butter, find_peaks, sosfiltfilt
 from happyhorse.media.read import decode_audio, decode_video
 from happyhorse.shapes import FPS, SAMPLE_RATE
 from happyhorse.world.caption import caption
+from happyhorse.world.draw import draw_clip
+from happyhorse.world.motion import move
 from happyhorse.world.scene import BALL_COLOURS, TOP, Scene, sample_ball_scene
+from happyhorse.world.sound import render
+
+Mask = NDArray[np.bool_]
 
 FIRST_SEED = 3_500_000_000
 """Scenes from here on are never trained on."""
 MAX_APART_S = 2 / FPS
 READ_SIZE = (448, 256)
-_MOVED = 30.0
+_MOVED = 30
 _MIN_PIXELS = 6
 _MIN_DROP = 0.05
 _HOP_S = 0.005
 _BAND_HZ = (90, 1500)
 _LEAST_RISE = 0.22
+"""Against the clip's greatest rise."""
+_LEAST_OVER_USUAL = 1.2
+"""Against the clip's usual loudness, which noise alone does not rise by."""
 _APART_S = 0.12
 
 
@@ -58,25 +66,39 @@ class Impacts:
 
 
 @dataclass(frozen=True)
-class Ball:
+class BallReading:
     """What was read of one clip: its impacts, and whether the moving thing has the colour that was asked for."""
 
-    prompt: str
     impacts: Impacts
     right_colour: bool
 
 
-def upper_edge(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
+@dataclass(frozen=True)
+class Ball:
+    """One scene, read twice: of nano's clip of its prompt, and of the world's own drawing and sound."""
+
+    prompt: str
+    nano: BallReading
+    world: BallReading
+
+
+def find_moved(frames: NDArray[np.uint8]) -> Mask:
+    """Return which pixels of frames (n, h, w, 3) differ from the still background, (n, h, w)."""
+    signed = frames.astype(np.int16)
+    signed -= np.median(frames, axis=0).astype(np.int16)
+    return np.asarray(np.abs(signed).max(axis=-1) > _MOVED)
+
+
+def upper_edge(moved: Mask) -> NDArray[np.float64]:
     """Return per frame where the moving thing ends above, in picture heights from the top; NaN where nothing moves."""
-    moved = _moved(frames)
     rows = moved.sum(axis=2) >= _MIN_PIXELS
     edge = np.where(rows.any(axis=1), rows.argmax(axis=1), np.nan)
-    return np.asarray(edge / frames.shape[1])
+    return np.asarray(edge / moved.shape[1])
 
 
-def seen_impacts(frames: NDArray[np.uint8]) -> tuple[float, ...]:
-    """Return when the thing that moves in frames (n, h, w, 3) is lowest, in seconds."""
-    edge = upper_edge(frames)
+def seen_impacts(moved: Mask) -> tuple[float, ...]:
+    """Return when the thing that moves is lowest, in seconds."""
+    edge = upper_edge(moved)
     known = np.flatnonzero(~np.isnan(edge))
     if len(known) < FPS // 2:
         return ()
@@ -94,20 +116,20 @@ def heard_impacts(sound: NDArray[np.float32]) -> tuple[float, ...]:
     count = len(low) // hop
     loud = np.sqrt(np.mean(low[: count * hop].reshape(count, hop) ** 2, axis=1))
     rise = np.maximum(0, loud[4:] - loud[:-4])
-    peaks, _ = find_peaks(
-        rise, height=_LEAST_RISE * rise.max(initial=1e-9), distance=round(_APART_S / _HOP_S)
-    )
+    least = max(_LEAST_RISE * rise.max(initial=1e-9), _LEAST_OVER_USUAL * np.median(loud))
+    peaks, _ = find_peaks(rise, height=least, distance=round(_APART_S / _HOP_S))
     return tuple(float(peak + 2) * _HOP_S for peak in peaks)
 
 
-def read_impacts(frames: NDArray[np.uint8], sound: NDArray[np.float32]) -> Impacts:
-    """Read one clip: frames (n, h, w, 3), sound (channels, samples)."""
-    return Impacts(seen_impacts(frames), heard_impacts(sound))
+def read_ball(frames: NDArray[np.uint8], sound: NDArray[np.float32], *, colour: str) -> BallReading:
+    """Read one clip of a ball that is to have this colour: frames (n, h, w, 3), sound (channels, samples)."""
+    moved = find_moved(frames)
+    impacts = Impacts(seen_impacts(moved), heard_impacts(sound))
+    return BallReading(impacts, moving_colour(frames, moved) == colour)
 
 
-def moving_colour(frames: NDArray[np.uint8]) -> str:
-    """Return which of the balls' colours is nearest to what moves."""
-    moved = _moved(frames)
+def moving_colour(frames: NDArray[np.uint8], moved: Mask) -> str:
+    """Return which of the balls' colours is nearest to what moves, "" where nothing does."""
     colours = []
     for frame, mask in zip(frames, moved, strict=True):
         rows, columns = np.nonzero(mask)
@@ -122,11 +144,6 @@ def moving_colour(frames: NDArray[np.uint8]) -> str:
     return min(BALL_COLOURS, key=lambda name: float(np.abs(np.array(TOP[name], float) - seen).sum()))
 
 
-def _moved(frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    still = np.median(frames, axis=0)
-    return np.asarray(np.abs(frames.astype(np.float64) - still).max(axis=-1) > _MOVED)
-
-
 def _crest(height: NDArray[np.float64], peak: int) -> float:
     """The middle of a plateau, or the top of the parabola through three points."""
     if not 0 < peak < len(height) - 1:
@@ -137,7 +154,7 @@ def _crest(height: NDArray[np.float64], peak: int) -> float:
 
 
 def held_out_balls(count: int) -> Iterator[tuple[Scene, str]]:
-    """Yield silent scenes of unseen numbers by day, with prompts that name the ball's colour."""
+    """Yield silent scenes of unseen numbers by day, with prompts that name the ball's colour and no camera move."""
     found, seed = 0, FIRST_SEED
     while found < count:
         scene = sample_ball_scene(seed)
@@ -146,18 +163,27 @@ def held_out_balls(count: int) -> Iterator[tuple[Scene, str]]:
         if scene.line or scene.time != "day" or scene.weather == "rain" or told.subject == "ball":
             continue
         found += 1
-        yield scene, told.text
+        yield replace(scene, move="locked"), told.text
 
 
 def try_balls(make: Callable[[str, int, Path], None], *, folder: Path, count: int) -> list[Ball]:
-    """Make clips of balls with `make(prompt, seed, path)` and read them."""
+    """Make clips of balls with `make(prompt, seed, path)` and read them, and the world's own of the same scenes."""
     folder.mkdir(parents=True, exist_ok=True)
     balls = []
     for number, (scene, prompt) in enumerate(held_out_balls(count)):
         path = folder / f"ball-{number:03d}.mp4"
         make(prompt, number, path)
-        frames = np.asarray(decode_video(path, size=READ_SIZE))
         assert scene.ball is not None
-        right = moving_colour(frames) == scene.ball.colour
-        balls.append(Ball(prompt, read_impacts(frames, decode_audio(path)), right))
+        frames = np.asarray(decode_video(path, size=READ_SIZE))
+        nano = read_ball(frames, decode_audio(path), colour=scene.ball.colour)
+        world = read_ball(*own_clip(scene), colour=scene.ball.colour)
+        balls.append(Ball(prompt, nano, world))
     return balls
+
+
+def own_clip(scene: Scene, *, seconds: int = 5) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Return the world's own pictures (n, h, w, 3) and sound (1, samples) of a silent scene."""
+    motion = move(scene, None, num_frames=seconds * FPS)
+    width, height = READ_SIZE
+    frames = np.stack(list(draw_clip(scene, motion, width=width, height=height)))
+    return frames, render(scene, None, num_samples=seconds * SAMPLE_RATE)[None]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from happyhorse.model.checkpoint import fill
 from happyhorse.world.scene import ATTRIBUTES
 
 SIZE = (128, 224)
@@ -113,9 +114,9 @@ class Instrument(nn.Module):
 
     @classmethod
     def load(cls, path: Path) -> "Instrument":
-        """Read what `save` wrote."""
+        """Read what `save` wrote. Raises: WeightsMissing for a file of another world's attributes."""
         instrument = cls()
-        instrument.load_state_dict(load_file(path))
+        fill(instrument, load_file(path), origin=str(path))
         return instrument.eval()
 
 

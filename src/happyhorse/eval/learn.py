@@ -42,7 +42,7 @@ def draw_pictures(seed: int, rng: np.random.Generator) -> Drawn:
     painter = ScenePainter(scene, motion, width=SIZE[1], height=SIZE[0])
     numbers = [int(i) for i in rng.integers(_NUM_FRAMES, size=_PICTURES)]
     pictures = as_pictures(np.stack([painter.draw(i) for i in numbers]))
-    place = Place.of_boxes([painter.face_box(i) for i in numbers], width=SIZE[1], height=SIZE[0])
+    place = Place.of_boxes([painter.subject_box(i) for i in numbers], width=SIZE[1], height=SIZE[0])
     return Drawn(scene, pictures, place, torch.tensor([float(motion.mouth_open[i]) for i in numbers]))
 
 

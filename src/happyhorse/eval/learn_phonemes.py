@@ -62,7 +62,7 @@ def make_utterance(seed: int, recogniser: Recogniser) -> Utterance:
     spoken = [
         (1 + PHONEMES.index(name), scene.line_start_s + phoneme.start_s + i * share_s, share_s)
         for phoneme in speech.phonemes
-        for names in [folded([phoneme.symbol, phoneme.tone], language)]
+        for names in [folded(phoneme.symbols, language)]
         for i, name in enumerate(names)
         for share_s in [phoneme.duration_s / len(names)]
     ]

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from happyhorse.model.audio_vae import AudioVaeConfig, framed_stft, mel_filters
+from happyhorse.model.checkpoint import fill
 
 HOP, WINDOW = 480, 1200
 FRAMES_A_SECOND = 50
@@ -111,9 +112,9 @@ class Recogniser(nn.Module):
 
     @classmethod
     def load(cls, path: Path) -> "Recogniser":
-        """Read what `save` wrote."""
+        """Read what `save` wrote. Raises: WeightsMissing for a file of other phonemes."""
         recogniser = cls()
-        recogniser.load_state_dict(load_file(path), strict=True)
+        fill(recogniser, load_file(path), origin=str(path))
         return recogniser.eval()
 
 

@@ -101,10 +101,7 @@ def said_and_sound(scene: Scene, language: str = "en") -> tuple[tuple[str, ...],
     speech = speak_line(scene)
     assert speech is not None
     heard = [
-        symbol
-        for p in speech.phonemes
-        if scene.line_start_s + p.end_s <= _CLIP_S
-        for symbol in (p.symbol, p.tone)
+        symbol for p in speech.phonemes if scene.line_start_s + p.end_s <= _CLIP_S for symbol in p.symbols
     ]
     return folded(heard, language), torch.from_numpy(render(scene, speech, num_samples=_CLIP_S * SAMPLE_RATE))
 

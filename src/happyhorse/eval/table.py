@@ -10,24 +10,25 @@ import numpy as np
 from happyhorse.eval.codec import CodecQuality
 from happyhorse.eval.edits import error_rate
 from happyhorse.eval.first_frame import Start
-from happyhorse.eval.impacts import Ball
-from happyhorse.eval.nano import MAX_LAG_ERROR, Table
+from happyhorse.eval.impacts import Ball, BallReading
+from happyhorse.eval.nano import MAX_INSTRUMENT_ERROR, MAX_LAG_ERROR, Row, Table
 from happyhorse.eval.speech import SpeechQuality, confusions
 from happyhorse.eval.swap import Swap
+from happyhorse.world.scene import BALL_COLOURS
 
 
 def lines(
     table: Table,
     codec: CodecQuality,
-    swaps: Sequence[Swap],
-    starts: Sequence[Start],
+    *,
+    swaps: Sequence[Swap] = (),
+    starts: Sequence[Start] = (),
     balls: Sequence[Ball] = (),
     speech: Mapping[str, SpeechQuality] = MappingProxyType({}),
 ) -> Iterator[str]:
     """Yield the rows; those of swaps, first frames, balls and speech, by language, only where there are any."""
     for row in table.rows:
-        shares = f"nano {row.nano:4.0%}  instrument {row.instrument:4.0%}  chance {row.chance:4.0%}"
-        yield f"{row.name:<14} {shares}{_void(row.void)}"
+        yield _row_line(row)
     world = float(np.mean([item.correlation for item in table.world_lips]))
     yield (
         f"lips           nano {table.mean_correlation:+.2f}, {table.in_time:.0%} within {MAX_LAG_ERROR} frames; "
@@ -46,14 +47,28 @@ def lines(
             f"jump {np.mean([start.jump for start in starts]):.1f} x the next; lips {within:.0%} within {MAX_LAG_ERROR} frames"
         )
     if balls:
-        together = float(np.mean([ball.impacts.share for ball in balls]))
-        coloured = float(np.mean([ball.right_colour for ball in balls]))
-        yield (
-            f"impacts        {together:.0%} heard within 2 frames of where they are seen; ball's colour {coloured:.0%}, "
-            f"{len(balls)} clips"
-        )
+        yield from _ball_lines(balls)
     for language, quality in speech.items():
         yield from _speech_lines(language, quality)
+
+
+def _ball_lines(balls: Sequence[Ball]) -> Iterator[str]:
+    nano, world = (float(np.mean([one.impacts.share for one in ones])) for ones in _sides(balls))
+    yield (
+        f"impacts        nano {nano:4.0%}  instrument {world:4.0%}  heard within 2 frames of where they are seen; "
+        f"{len(balls)} clips{_void(world < 1 - MAX_INSTRUMENT_ERROR)}"
+    )
+    nano, world = (float(np.mean([one.right_colour for one in ones])) for ones in _sides(balls))
+    yield _row_line(Row("ball's colour", world, nano, 1 / len(BALL_COLOURS), len(balls)))
+
+
+def _sides(balls: Sequence[Ball]) -> tuple[list[BallReading], list[BallReading]]:
+    return [ball.nano for ball in balls], [ball.world for ball in balls]
+
+
+def _row_line(row: Row) -> str:
+    shares = f"nano {row.nano:4.0%}  instrument {row.instrument:4.0%}  chance {row.chance:4.0%}"
+    return f"{row.name:<14} {shares}{_void(row.void)}"
 
 
 def _speech_lines(language: str, speech: SpeechQuality) -> Iterator[str]:

@@ -48,13 +48,26 @@ _PARTICLES = {
     "ko": ("에서", "으로", "하고", "하는", "한다", "이다", "의", "가", "이", "를", "을", "은", "는", "에", "로", "와", "과", "한", "고", "다"),
     "zh": ("的", "了", "着", "在", "是", "里", "中", "上", "地", "得", "與", "与", "并", "向", "对", "一", "嘅", "喺", "緊", "個", "个"),
 }  # fmt: skip
+_HANGUL = re.compile(r"[\uac00-\ud7af]")
 _LONGEST_PHRASE = 3
+_PLAIN = {
+    "ballerina": "dancer",
+    "ballerinas": "dancers",
+    "ballet": "dance",
+    "ballpark": "park",
+    "ballroom": "room",
+    "ball gown": "dress",
+    "baseball cap": "cap",
+    "baseball caps": "caps",
+}
+"""Words that begin as those of the world do and mean something else, in words that do not."""
+_MISLEADING = re.compile(rf"\b(?:{'|'.join(sorted(_PLAIN, key=len, reverse=True))})\b", re.IGNORECASE)
 
 
 def in_english(prompt: Prompt) -> str:
-    """Return the prompt with its directions in English as far as the glossary goes; an English prompt as it is."""
+    """Return the prompt with its directions in English as far as the glossary goes, and a few misleading words in plainer ones."""
     if prompt.language not in _COLUMN_OF:
-        return prompt.text
+        return _MISLEADING.sub(lambda word: _PLAIN[word[0].lower()], prompt.text)
     pieces, last = [], 0
     for line in sorted(prompt.lines, key=lambda one: one.start):
         pieces += [
@@ -114,7 +127,8 @@ def _by_character(text: str, language: str) -> Iterator[str]:
     longest = max(map(len, known))
     unknown, at = "", 0
     while at < len(text):
-        entry = next((text[at : at + n] for n in range(longest, 0, -1) if text[at : at + n] in known), None)
+        entries = (text[at : at + n] for n in range(longest, 0, -1))
+        entry = next((e for e in entries if e in known and _stands_alone(text, at, e, particles)), None)
         particle = "" if entry or unknown else next((p for p in particles if text.startswith(p, at)), "")
         if entry or particle or text[at].isspace():
             yield from filter(None, (unknown, known.get(entry or "")))
@@ -123,3 +137,11 @@ def _by_character(text: str, language: str) -> Iterator[str]:
             unknown, at = unknown + text[at], at + 1
     if unknown:
         yield unknown
+
+
+def _stands_alone(text: str, at: int, entry: str, particles: tuple[str, ...]) -> bool:
+    """Whether an entry found at `at` is a word there: a single syllable of Korean also stands within other words."""
+    if len(entry) > 1 or not _HANGUL.match(entry):
+        return True
+    rest = text[at + 1 :]
+    return not _HANGUL.match(text[at - 1 : at]) and (not _HANGUL.match(rest) or rest.startswith(particles))

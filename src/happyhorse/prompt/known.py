@@ -34,18 +34,19 @@ def judge(prompt: Prompt, vocabulary: frozenset[str], stand_ins: Mapping[str, st
 
     Words of other languages that the glossary has no English for stay as they were written.
     """
-    rest, found = _without_stand_ins(_directions(prompt), stand_ins)
+    rest, found = _without_stand_ins(directions(prompt), stand_ins)
     stop = words.STOP_WORDS.get(prompt.language, frozenset()) | words.LABELS.keys()
     missing = (word for word in _CONTENT.findall(rest) if word not in stop and not _known(word, vocabulary))
     return Judged(tuple(dict.fromkeys(missing)), found)
 
 
-def _directions(prompt: Prompt) -> str:
-    directions = without_references(blank(prompt.text, [(line.start, line.end) for line in prompt.lines]))
-    return english(directions, prompt.language).lower()
+def directions(prompt: Prompt) -> str:
+    """Return what is asked to be drawn, in lower case and in English as far as the glossary goes: without lines and names of inputs."""
+    text = without_references(blank(prompt.text, [(line.start, line.end) for line in prompt.lines]))
+    return english(text, prompt.language).lower()
 
 
-def _without_stand_ins(directions: str, stand_ins: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+def _without_stand_ins(text: str, stand_ins: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     """The text with every phrase that has a stand-in left out, longer phrases first, and those phrases."""
     drawn = {form: instead for phrase, instead in stand_ins.items() for form in _numbers(phrase)}
     found: dict[str, str] = {}
@@ -55,7 +56,7 @@ def _without_stand_ins(directions: str, stand_ins: Mapping[str, str]) -> tuple[s
         return " "
 
     forms = "|".join(re.escape(form) for form in sorted(drawn, key=len, reverse=True))
-    return (re.sub(rf"\b(?:{forms})\b", take, directions) if forms else directions), found
+    return (re.sub(rf"\b(?:{forms})\b", take, text) if forms else text), found
 
 
 def _numbers(noun: str) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ _LIST_END, _PHONEME = 0, 7
 _TONAL = ("cmn", "yue")
 _PARTED_BY_UNDERSCORES = ord("_") << 8
 _PARTING, _TONE = re.compile(r"[_ |]+"), re.compile(r"\d+$")
+_NO_SOUND = ":;"  # of a long pause, and between spelled letters
 _SYMBOL_BYTES = 8
 
 
@@ -127,7 +128,7 @@ class Utterance:
         mnemonics: list[str] = []
         while tonal and rest.contents.value:
             clause = transcribe(rest, _UTF8, _PARTED_BY_UNDERSCORES).decode("utf-8", "ignore")
-            mnemonics += filter(None, _PARTING.split(clause))
+            mnemonics += [found for found in _PARTING.split(clause) if found.strip(_NO_SOUND)]
         if len(mnemonics) != sum(bool(symbol) for _, symbol in self.events):
             mnemonics = []
         left = iter(mnemonics)

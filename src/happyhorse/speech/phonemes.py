@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import functools
 import unicodedata
+from collections.abc import Iterable
+
+from happyhorse.bounce import Impact
 
 PAD, SILENCE, UNKNOWN, IMPACT = "<pad>", "_", "?", "<impact>"
 _STOP = "p b t d k ɡ ʔ pʰ tʰ kʰ p͈ t͈ k͈ ts tsʰ tʃ dʒ tɕ tɕʰ dʑ ʈʂ ʈʂʰ pf dz"
@@ -65,6 +68,11 @@ STRESS = {"ˈ": 2, "ˌ": 1}
 def phoneme_id(symbol: str) -> int:
     """Return the fixed id (0..254) of a symbol; symbols not in PHONEMES have the id of UNKNOWN."""
     return PHONEMES.get(symbol, PHONEMES[UNKNOWN])
+
+
+def impact_rows(impacts: Iterable[Impact]) -> list[tuple[int, float, float]]:
+    """Return what a network is told of impacts: (phoneme id, start, duration), in seconds."""
+    return [(phoneme_id(IMPACT), impact.time_s, impact.sound_s) for impact in impacts]
 
 
 def tone_of(number: str, language: str) -> str:

@@ -57,12 +57,11 @@ class Speech:
     sample_rate: int = SAMPLE_RATE
 
     def rows(self, start_s: float = 0.0) -> list[tuple[int, float, float]]:
-        """Return what a network is told, from `start_s` on: (phoneme id, start, duration); a tone comes right after its vowel."""
+        """Return what a network is told, from `start_s` on: (phoneme id, start, duration); a tone comes right after its sound."""
         return [
             (phoneme_id(symbol), start_s + phoneme.start_s, phoneme.duration_s)
             for phoneme in self.phonemes
-            for symbol in (phoneme.symbol, phoneme.tone)
-            if symbol
+            for symbol in phoneme.symbols
         ]
 
 

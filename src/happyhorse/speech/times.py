@@ -34,7 +34,12 @@ class Phoneme:
     duration_s: float
     stress: int = 0
     tone: str = ""
-    """A name of TONES, of the vowel that carries it."""
+    """A name of TONES, of the vowel or the syllabic nasal that carries it."""
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """What it is as rows: the sound and, right after it, its tone."""
+        return (self.symbol, self.tone) if self.tone else (self.symbol,)
 
     @property
     def end_s(self) -> float:

@@ -23,7 +23,7 @@ from happyhorse.model.pixels import from_bytes
 from happyhorse.model.text import TextEncoder
 from happyhorse.model.video_vae import VideoVae, as_groups
 from happyhorse.shapes import FPS, SPACE_STRIDE, TIME_STRIDE, AudioShape, VideoShape
-from happyhorse.speech.phonemes import IMPACT, phoneme_id
+from happyhorse.speech.phonemes import impact_rows
 from happyhorse.speech.speaker import Speech
 from happyhorse.world.caption import caption, caption_of_setting
 from happyhorse.world.draw import ScenePainter
@@ -41,7 +41,6 @@ FOREIGN_SHARE = 0.6
 TONE_WEIGHT = 2.5
 """How much more often that is a language with tones, of which there is more to learn."""
 FACE_WEIGHT, MOUTH_WEIGHT = 3.0, 6.0
-LONGEST_S = 15.0
 MOUTH_VALUES = 3 * TIME_STRIDE
 
 _TONGUE_WEIGHTS = np.array([TONE_WEIGHT if language in ("zh", "yue") else 1.0 for language in TONGUES])
@@ -147,22 +146,18 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
     else:
         first, num_frames, total = int(rng.integers(50)), 1, 50
     motion = move(scene, speech, num_frames=total)
-    if (
-        not kind.seconds and scene.ball
-    ):  # a clip from text begins with such a picture: the ball is still held,
-        first = 0
-    elif not kind.seconds and motion.lids[first] > 0:  # nobody blinks
-        first = int(np.argmin(motion.lids))
+    if not kind.seconds:
+        first = _at_rest(scene, motion, first)
     video_vae, audio_vae, _ = encoders(codecs)
     if kind.pictures:
-        latent_times = range(first, first + num_frames, TIME_STRIDE)
+        lasts = range(first, first + num_frames, TIME_STRIDE)
         if is_photo:
             drawn = draw_leaves(seed, num_frames=num_frames, width=width, height=height, camera=motion)
-            boxes = [(0, 0, 0, 0) for _ in latent_times]
+            boxes = [(0, 0, 0, 0) for _ in lasts]
         else:
             painter = ScenePainter(scene, motion, width=width, height=height)
             drawn = (painter.draw(first + i) for i in range(num_frames))
-            boxes = [_box_over(painter, i, min(i + TIME_STRIDE, total)) for i in latent_times]
+            boxes = [_box_over(painter, max(first, last - TIME_STRIDE + 1), last) for last in lasts]
         frames = np.stack(list(drawn))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             video = video_vae.encode(from_bytes(frames))[0]
@@ -176,20 +171,26 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
         audio = audio_vae.encode(torch.from_numpy(sound)[None])[0]
     else:
         audio = torch.zeros(0, audio_vae.config.latent_channels)
-    rows = phonemes_of(heard(scene, speech, before_s=first / FPS), num_audio=num_frames)
+    rows = phonemes_of(heard(scene, speech, first=first, num_frames=num_frames), num_audio=num_frames)
     texts = [caption_of_setting(scene, rng).text if is_photo else tell(scene, rng) for _ in range(CAPTIONS)]
     told = torch.cat([rows.ids, rows.starts, rows.log_durations])
     return _Untold(video, weight, mouth, audio, texts, told, is_photo)
 
 
-def heard(scene: Scene, speech: Speech | None, *, before_s: float = 0.0) -> list[Spoken]:
-    """Return what is spoken and what knocks, on the clock of a clip that begins `before_s` after the scene."""
+def _at_rest(scene: Scene, motion: Motion, first: int) -> int:
+    """Frame `first`, or another that a clip from text could begin with: nobody blinks, and the ball is still held."""
+    if scene.ball:
+        return 0
+    return first if motion.lids[first] == 0 else int(np.argmin(motion.lids))
+
+
+def heard(scene: Scene, speech: Speech | None, *, first: int, num_frames: int) -> list[Spoken]:
+    """Return what is spoken and what knocks, on the clock of a clip of the scene's frames from `first` on."""
     events = speech.rows(scene.line_start_s) if speech else []
     if scene.ball:
-        fallen = scene.ball.fall.impacts(LONGEST_S)
-        events += [(phoneme_id(IMPACT), impact.time_s, impact.heard_s) for impact in fallen]
+        events += impact_rows(scene.ball.fall.impacts((first + num_frames) / FPS))
     return [
-        (symbol, at_s - before_s, length_s)
+        (symbol, at_s - first / FPS, length_s)
         for symbol, at_s, length_s in sorted(events, key=lambda event: event[1])
     ]
 
@@ -219,9 +220,10 @@ def face_weight(box: tuple[int, int, int, int], height: int, width: int) -> Floa
     return F.avg_pool2d(counts[None], SPACE_STRIDE)[0]
 
 
-def _box_over(painter: ScenePainter, first: int, end: int) -> tuple[int, int, int, int]:
-    """The box around what counts in all frames of a latent."""
-    lefts, tops, rights, bottoms = zip(*(painter.face_box(i) for i in range(first, end)), strict=True)
+def _box_over(painter: ScenePainter, first: int, last: int) -> tuple[int, int, int, int]:
+    """The box around face or ball in frames `first` to `last`, those of one latent."""
+    boxes = (painter.subject_box(i) for i in range(first, last + 1))
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
     return min(lefts), min(tops), max(rights), max(bottoms)
 
 

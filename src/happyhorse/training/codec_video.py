@@ -87,9 +87,9 @@ def make_pictures(seed: int) -> Pictures:
     painter = ScenePainter(scene, motion, width=width, height=height)
     start = int(rng.integers(50 - NUM_FRAMES))
     if rng.random() < STILL_SHARE:
-        return Pictures(np.stack([painter.draw(start)] * NUM_FRAMES), painter.face_box(start))
+        return Pictures(np.stack([painter.draw(start)] * NUM_FRAMES), painter.subject_box(start))
     frames = [painter.draw(start + i) for i in range(NUM_FRAMES)]
-    return Pictures(np.stack(frames), painter.face_box(start + NUM_FRAMES // 2))
+    return Pictures(np.stack(frames), painter.subject_box(start + NUM_FRAMES // 2))
 
 
 def cut(pictures: Pictures, rng: np.random.Generator, *, around_face: bool) -> Pictures:

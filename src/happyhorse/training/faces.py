@@ -41,7 +41,7 @@ def train_faces(out: Path, *, num_pictures: int, first_seed: int = 0) -> None:
 def draw_people(seed: int, *, width: int, height: int, sway: float = 0.0) -> tuple[Frame, dlib.rectangle]:
     """Return a moment of scene `seed`, its person `sway` head heights to the side, and the square of the face in it."""
     painter, moment = _moment(sample_scene(seed, seconds=_CLIP_S), seed, width, height, sway)
-    return painter.draw(moment), _square(painter.face_box(moment))
+    return painter.draw(moment), _square(painter.subject_box(moment))
 
 
 def draw_nobody(seed: int, *, width: int, height: int) -> Frame:

@@ -1,7 +1,8 @@
 """Train the text encoder: captions drawn on the fly -> the attributes they mention. Behind `happyhorse train text`.
 
 The whole state is one file beside the weights (text.state.safetensors), written by time and renamed into place, so a killed run
-goes on where it was; step s always sees the same captions. The weights file is what the rest of the package reads.
+goes on where it was; step s always sees the same captions. The weights file is what the rest of the package reads; of it alone, a
+run goes on as well: with its tokenizer, all weights that still fit the world's attributes, a new optimizer and a lower rate.
 """
 
 import copy

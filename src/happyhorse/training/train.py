@@ -40,8 +40,8 @@ BY_RATIO = {"16:9": WIDE, "9:16": TALL, "1:1": SQUARE}
 KINDS: dict[str, Kind] = {
     "picture": Kind("picture", 0, (*MOST, *MOST, *RARE), balls=0.15),
     "voice": Kind("voice", 3, (WIDE,), pictures=False, balls=0.1),
-    "short": Kind("short", 2, (*MOST, *MOST, *RARE), photos=0.12, balls=0.42),
-    "long": Kind("long", 5, MOST, photos=0.12, balls=0.42),
+    "short": Kind("short", 2, (*MOST, *MOST, *RARE), photos=0.12, balls=0.3),
+    "long": Kind("long", 5, MOST, photos=0.12, balls=0.3),
 }
 BATCH = {"picture": 48, "voice": 12, "short": 6, "long": 3}
 CAPACITY = {"picture": 24_000, "voice": 3000, "short": 1500, "long": 500}

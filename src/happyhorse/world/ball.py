@@ -11,7 +11,7 @@ from happyhorse.world.scene import OPEN_AIR, TOP, Ball, Colour, Scene
 _RADIUS = {"close-up": 0.125, "medium shot": 0.085}
 _FLOOR_Y = 0.30
 _TOP_Y = -0.26
-_SQUASH, _SQUASH_BELOW = 0.24, 0.07
+_SQUASH, _SQUASH_BELOW, _SQUASH_S = 0.24, 0.07, 0.12
 _TURN_DEGREES, _TURN_DEGREES_PER_S = 20.0, 70.0
 _WOOD, _STONE, _WHITE = (176, 122, 78), (168, 164, 160), (248, 248, 246)
 _TABLES: dict[str, Colour] = {
@@ -70,14 +70,14 @@ class BallPainter:
             oval(x - 0.03 * self.light * height, _FLOOR_Y, r * spread, 0.26 * r * spread),
             fill((30, 22, 40), 0.42 * (1 - 0.75 * height), blur=0.006 + 0.02 * height),
         )
-        squash = _SQUASH * max(0.0, 1 - height / _SQUASH_BELOW) if time_s > self.ball.fall.start_s else 0.0
+        squash = self._squash(time_s, height)
         with skia.AutoCanvasRestore(canvas):
             canvas.translate(x, y + squash * r)
             canvas.scale(1 + 0.6 * squash, 1 - squash)
             canvas.drawPath(self.circle, self.skin)
             with skia.AutoCanvasRestore(canvas):
                 canvas.clipPath(self.circle, skia.ClipOp.kIntersect, True)
-                canvas.rotate(_TURN_DEGREES + _TURN_DEGREES_PER_S * time_s)
+                canvas.rotate(_TURN_DEGREES + _TURN_DEGREES_PER_S * max(0.0, time_s - self.ball.fall.start_s))
                 canvas.drawPath(
                     curve(
                         (-1.1 * r, -0.26 * r),
@@ -89,3 +89,12 @@ class BallPainter:
                 )
             canvas.drawPath(self.circle, self.rim)
             canvas.drawOval(oval(self.light * 0.36 * r, -0.44 * r, 0.22 * r, 0.15 * r), self.shine)
+
+    def _squash(self, time_s: float, height: float) -> float:
+        """How much flatter the ball is: while it meets the table, the more the faster it came."""
+        impacts = self.ball.fall.impacts(time_s + _SQUASH_S)
+        if not impacts:
+            return 0.0
+        nearest = min(impacts, key=lambda impact: abs(impact.time_s - time_s))
+        fresh = max(0.0, 1 - abs(nearest.time_s - time_s) / _SQUASH_S)
+        return _SQUASH * nearest.speed * fresh * max(0.0, 1 - height / _SQUASH_BELOW)

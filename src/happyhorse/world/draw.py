@@ -70,7 +70,7 @@ class ScenePainter:
         canvas.restore()
         return np.ascontiguousarray(self.surface.toarray(colorType=skia.kRGBA_8888_ColorType)[:, :, :3])
 
-    def face_box(self, i: int) -> tuple[int, int, int, int]:
+    def subject_box(self, i: int) -> tuple[int, int, int, int]:
         """Return left, top, right, bottom of the face, or of the ball, in frame i, in pixels, cut to the picture."""
         if self.ball:
             x, y, _ = self.ball.place(i / self.fps)
