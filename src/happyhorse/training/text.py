@@ -100,9 +100,9 @@ class Trainer:
         self.out, self.minutes, self.seed = out, minutes, seed
         self.state_path = out.with_suffix(".state.safetensors")
         self.step, self.seconds = 0, 0.0
-        grown = resume and out.exists() and not self.state_path.exists()
-        self.encoder = grown_encoder(out) if grown else new_encoder(seed=seed)
-        self.learning_rate = GROWN_RATE if grown else LEARNING_RATE
+        known = resume and out.exists()
+        self.encoder = grown_encoder(out) if known else new_encoder(seed=seed)
+        self.learning_rate = GROWN_RATE if known and not self.state_path.exists() else LEARNING_RATE
         self.averaged = copy.deepcopy(self.encoder).requires_grad_(requires_grad=False)
         matrices = [
             p

@@ -437,7 +437,7 @@ THINGS = (
     "clock|book|guitar|train|tent|butterfly|fish|kite|vase|sofa|rug|cake|apple|cup|laptop|poster|"
     "sign|neon sign|wall|door|bus|tram|scooter|fountain|waterfall|planet|astronaut helmet|teapot|sword|"
     "crown|cactus|mirror|drone|violin|snowman|volcano|lighthouse|windmill|kangaroo|teddy bear|sneaker|"
-    "perfume bottle|ring|sandcastle|soap bubble|water droplet|leaf|feather|paper plane"
+    "perfume bottle|ballerina|crystal ball|ballroom|basketball|ring|sandcastle|soap bubble|water droplet|leaf|feather|paper plane"
 )
 DOINGS = (
     "rests quietly|moves slowly|spins around|glows softly|falls over|floats past|"
