@@ -1,5 +1,6 @@
 """What torch allocates while something runs."""
 
+import torch
 from torch.profiler import ProfilerActivity, profile
 
 
@@ -14,3 +15,12 @@ def peak_bytes(run):
         total += event.nbytes()
         top = max(top, total)
     return top
+
+
+def gpu_peak_bytes(run):
+    """The most that a GPU's allocator had given out at one time while something ran, what was there before included."""
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    run()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated()

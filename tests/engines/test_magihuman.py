@@ -205,6 +205,16 @@ def test_a_clip_says_that_its_prompt_was_written_by_rules_after_all(engine, tmp_
     assert np.array_equal(plain.latents["text"], take.latents["text"])
 
 
+def test_a_clip_says_what_of_its_prompt_was_not_read(engine, tmp_path):
+    prompt = f"{'rain ' * 700}\n\nDialogue:\nnone\n\nBackground Sound:\n<rain>"
+    clip, take = make(engine, tmp_path / "a.mp4", prompt=prompt, draft=True)
+    assert take.latents["text"].shape[1] == 640
+    lost = len(prompt) - 640 * len("rain ")
+    said = f"the network read 640 tokens of the prompt as it was written out; its last {lost} characters are lost"
+    assert take.notes["cut"].startswith(said)
+    assert clip.notes[-1] == take.notes["cut"]
+
+
 def test_a_clip_says_once_that_its_networks_were_rounded(tmp_path):
     engine = tiny_engine(tmp_path)
     engine.release.arrange(None).note = "rounded"
@@ -348,9 +358,9 @@ def test_out_of_memory_twice_is_said_with_figures_and_the_engine_lives(arranged,
 
 
 def test_out_of_memory_in_the_leanest_arrangement_is_final(arranged, tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (5_000_000_000, 24_000_000_000))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (4_500_000_000, 24_000_000_000))
     full = Full(monkeypatch, TurboVae, "draw", times=2)
-    said = r"planned: streamed fp8, at most \d\.\d GB of 5\.0 GB free .*; no arrangement is leaner than streamed fp8$"
+    said = r"planned: streamed fp8, at most \d\.\d GB of 4\.5 GB free .*; no arrangement is leaner than streamed fp8$"
     with pytest.raises(OutOfMemory, match=said):
         make(arranged, tmp_path / "a.mp4", draft=True)
     assert full.left == 1

@@ -1,5 +1,6 @@
 """How a clip of the 15 B engine is arranged on a GPU: the fastest way that fits, as measured, or a refusal with figures."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -29,6 +30,7 @@ from happyhorse.model.pack import pack
 from happyhorse.model.random_weights import open_random, random_network
 from happyhorse.model.stream import Slots, load_on_host, stream_blocks
 from happyhorse.request import parse_request
+from happyhorse.shapes import MediaInfo
 
 TINY, CPU = BENCH_PRESETS["tiny"], torch.device("cpu")
 DRAFT, SMALL, LARGE = {"draft": True}, {"resolution": "480P"}, {"resolution": "1080P"}
@@ -223,3 +225,14 @@ def test_several_gpus_share_the_sequence_but_not_the_weights():
     assert stages[1]["refine"].weights_bytes == stages[0]["refine"].weights_bytes
     assert stages[1]["decode"] == stages[0]["decode"]
     assert plan_memory(clip(LARGE), free_bytes, ranks=4).peak_bytes <= free_bytes
+
+
+def test_a_first_frame_is_a_stage_of_clips_that_have_one_and_its_weights_stay_for_the_next():
+    made = clip(DRAFT)
+    picture = MediaInfo("image", "in.png", "png", "png", 1000, "0" * 64, 640, 360)
+    with_one, without = (
+        {stage.stage: stage for stage in stages_of(each, arrangement("resident"))}
+        for each in (replace(made, image=picture), made)
+    )
+    assert with_one.keys() - without.keys() == {"first frame"}
+    assert with_one["base"] == without["base"]

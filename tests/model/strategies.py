@@ -1,5 +1,7 @@
 """Small configs and inputs for the network, for hypothesis and for plain tests."""
 
+from dataclasses import fields, replace
+
 import torch
 from hypothesis import strategies as st
 
@@ -86,4 +88,14 @@ def random_sequence(
         else [],
         source=video[1] if config.num_roles and conditions else None,
         first_frame=video[1][:, :, :1] if conditions else None,
+    )
+
+
+def on_device(sequence: PackedSequence, device: torch.device) -> PackedSequence:
+    """Return a sequence without phonemes where a device can read it."""
+    assert sequence.phonemes is None
+    tensors = {field.name: getattr(sequence, field.name) for field in fields(sequence)}
+    return replace(
+        sequence,
+        **{name: each.to(device) for name, each in tensors.items() if isinstance(each, torch.Tensor)},
     )

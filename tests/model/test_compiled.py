@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from compiled_run import WAYS
+from compiled_run import TWO_PROCESSES, WAYS
 from strategies import TINY, random_transformer
 
 from happyhorse.errors import EngineError, InvalidRequest
 from happyhorse.model import compiled
 from happyhorse.model.compiled import CompiledAttention, CompiledMLP, compile_layers
+from happyhorse.model.fp8_products import can_multiply
 from happyhorse.model.speedups import Speedups
 
 KINDS = 7
@@ -28,8 +29,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("compiled")
 
 
-def run(folder: Path, names: str, way: str) -> dict[str, float]:
-    line = [sys.executable, Path(__file__).with_name("compiled_run.py"), names, way]
+def run(folder: Path, names: str, way: str, device: str) -> dict[str, float]:
+    line = [sys.executable, Path(__file__).with_name("compiled_run.py"), names, way, device]
     tests = str(Path(__file__).parents[1])
     environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(folder), "PYTHONPATH": tests}
     done = subprocess.run(line, capture_output=True, text=True, check=False, env=environment)
@@ -37,10 +38,19 @@ def run(folder: Path, names: str, way: str) -> dict[str, float]:
     return json.loads(done.stdout)
 
 
+on_a_gpu = pytest.mark.gpu
+DEVICES = ["cpu", pytest.param("cuda", marks=on_a_gpu)]
+PLACES = [
+    *(pytest.param(way, "cpu", id=way) for way in sorted(WAYS.keys() - {"resident"})),
+    *(pytest.param(way, "cuda", marks=on_a_gpu, id=f"{way}, GPU") for way in sorted(WAYS.keys() - {TWO_PROCESSES})),
+]  # fmt: skip
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_second_process_compiles_nothing(folder: Path) -> None:
-    first, second = (run(folder, "compile,flex", "resident") for _ in range(2))
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_second_process_compiles_nothing(folder: Path, device: str) -> None:
+    first, second = (run(folder / device, "compile,flex", "resident", device) for _ in range(2))
     assert first["error"] == second["error"] < 0.02
     assert 0.3 * first["planned"] < first["peak"] < first["planned"]  # so the plain way may be planned for
     assert first["compiled"] >= KINDS
@@ -50,12 +60,17 @@ def test_a_second_process_compiles_nothing(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("way", sorted(WAYS.keys() - {"resident"}))
-def test_compiled_layers_are_the_plain_ones_however_a_network_is_kept(folder: Path, way: str) -> None:
-    found = run(folder, "compile", way)
+@pytest.mark.parametrize(("way", "device"), PLACES)
+def test_compiled_layers_are_the_plain_ones_however_a_network_is_kept(
+    folder: Path, way: str, device: str
+) -> None:
+    if device == "cuda" and "products" in way and not can_multiply(torch.device(device)):
+        pytest.skip("products in FP8 need a GPU of compute capability 9.0 or newer")
+    found = run(folder / device, "compile", way, device)
     # Rounding to eight bits turns the slightest difference into a step: it is to be no worse than it is, not the same.
     assert found["error"] < 0.02 + 1.1 * found["plain_error"]
     assert (found["plain_error"] > 0) is ("products" in way)
+    assert found["plain_error"] < 0.15
 
 
 def test_every_attention_and_mlp_is_compiled_and_a_network_goes_at_once() -> None:

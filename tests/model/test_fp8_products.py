@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from strategies import TINY, random_sequence, random_transformer
+from strategies import TINY, on_device, random_sequence, random_transformer
 
 from happyhorse.model import fp8_products
 from happyhorse.model.fp8 import FP8, Fp8Linear, quantize, quantize_blocks
@@ -16,25 +16,36 @@ CONFIG = replace(
 )  # fmt: skip
 
 
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> torch.device:
+    """Where the kernel runs."""
+    found = torch.device(request.param)
+    if not can_multiply(found):
+        pytest.skip("products in FP8 need a GPU of compute capability 9.0 or newer")
+    return found
+
+
 @pytest.mark.parametrize("shape", [(32, 48, 64), (7, 16, 160)])
-def test_the_kernel_does_what_plain_arithmetic_does(shape: tuple[int, int, int]) -> None:
+def test_the_kernel_does_what_plain_arithmetic_does(
+    shape: tuple[int, int, int], device: torch.device
+) -> None:
     torch.manual_seed(0)
     rows, width_out, width_in = shape
-    given = quantize(torch.randn(rows, width_in) * torch.logspace(-2, 2, rows)[:, None])
-    weight, scale = quantize(torch.randn(width_out, width_in))
+    given = quantize((torch.randn(rows, width_in) * torch.logspace(-2, 2, rows)[:, None]).to(device))
+    weight, scale = quantize(torch.randn(width_out, width_in).to(device))
     ours, plain = (run(*given, weight, scale) for run in (product, product_plainly))
     assert ours.dtype == torch.bfloat16
     torch.testing.assert_close(ours, plain, rtol=0.01, atol=0.01 * float(plain.float().std()))
 
 
 @pytest.mark.parametrize("groups", [1, 3])
-def test_sizes_that_kernels_do_not_take_are_padded(groups: int) -> None:
+def test_sizes_that_kernels_do_not_take_are_padded(groups: int, device: torch.device) -> None:
     torch.manual_seed(0)
-    linear = Fp8Linear(*quantize(torch.randn(groups * 23, 37)), groups=groups)
+    linear = Fp8Linear(*quantize(torch.randn(groups * 23, 37).to(device)), groups=groups)
     padded, unpadded = (Fp8Product(linear, padded=padded) for padded in (True, False))
     assert all(size % 16 == 0 for size in (padded.weight.shape[1], padded.weight.shape[0] // groups))
     assert unpadded.weight.data_ptr() == linear.weight.data_ptr()
-    x, sizes = torch.randn(2, 9, 37), (4, 0, 5)  # slices of a sequence may hold none of a modality
+    x, sizes = torch.randn(2, 9, 37).to(device), (4, 0, 5)  # slices of a sequence may hold none of a modality
     found, expected = padded(x, sizes).float(), linear(x, sizes).float()
     assert found.shape == (2, 9, 23)
     assert float((found - expected).abs().mean()) < 0.04 * float(expected.std())
@@ -58,11 +69,13 @@ def error_of(found: Latents, exact: Latents) -> float:
     return float((found.video - exact.video).square().mean().sqrt() / exact.video.std())
 
 
-def test_the_error_is_of_the_order_of_that_of_the_weights_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    sequence = random_sequence(CONFIG)
+def test_the_error_is_of_the_order_of_that_of_the_weights_alone(
+    monkeypatch: pytest.MonkeyPatch, device: torch.device
+) -> None:
+    sequence = on_device(random_sequence(CONFIG), device)
     with torch.inference_mode():
-        exact = random_transformer(CONFIG)(sequence)
-        model = random_transformer(CONFIG)
+        exact = random_transformer(CONFIG).to(device)(sequence)
+        model = random_transformer(CONFIG).to(device)
         quantize_blocks(model)
         weights_alone = model(sequence)
         multiply_in_fp8(model)

@@ -6,12 +6,16 @@ import pytest
 import torch
 from strategies import TINY, random_sequence, random_transformer
 
+from happyhorse.bench.magihuman import BENCH_PRESETS
 from happyhorse.model import graphs, magihuman
+from happyhorse.model.fp8_products import can_multiply, multiply_in_fp8
 from happyhorse.model.graphs import StepGraph
 from happyhorse.model.magihuman import Conditions, make_base
 from happyhorse.model.pack import Latents
+from happyhorse.model.random_weights import random_network
 from happyhorse.model.sampler import Guidance, SamplerSettings, gaussian
 from happyhorse.model.speedups import Speedups
+from happyhorse.model.transformer import Transformer
 from happyhorse.shapes import LatentShape
 
 PLAIN = TINY.from_dict({**TINY.to_dict(), "num_roles": 0, "num_phonemes": 0})
@@ -63,6 +67,18 @@ def test_long_sequences_run_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None
     assert record.recorded == 0
 
 
+def small_clip(model: Transformer, *, recorded: bool, guidance: Guidance | None = None) -> Latents:
+    """What four steps make of one seed, where the network is."""
+    device, model.recorded = next(model.parameters()).device, recorded
+    drawn = torch.Generator().manual_seed(1)
+    text, other = torch.randn(2, 1, 5, model.config.text_channels, generator=drawn).to(device)
+    noise = gaussian(torch.Generator(device).manual_seed(3))
+    settings = SamplerSettings("unipc", 4, 5.0, guidance)
+    grid, conditions = LatentShape(3, 4, 6), Conditions(text, other)
+    with torch.inference_mode():
+        return make_base(model, settings, conditions, grid=grid, num_audio=9, noise=noise)
+
+
 @pytest.mark.parametrize(
     ("guidance", "recorded"),
     [(None, 1), (Guidance(video=5.0, audio=5.0, video_late=2.0, late_from_t=500), 0)],
@@ -73,18 +89,31 @@ def test_a_clip_is_the_same_recorded(
     record = Recorder()
     monkeypatch.setattr(magihuman, "record_on_gpu", record)
     model = random_transformer(PLAIN)
-    text, other = torch.randn(2, 1, 5, PLAIN.text_channels)
-    clips = []
-    with torch.inference_mode():
-        for model.recorded in (False, True):
-            noise = gaussian(torch.Generator().manual_seed(3))
-            settings = SamplerSettings("unipc", 4, 5.0, guidance)
-            grid = LatentShape(3, 4, 6)
-            conditions = Conditions(text, other)
-            clips.append(make_base(model, settings, conditions, grid=grid, num_audio=9, noise=noise))
-    assert torch.equal(clips[0].video, clips[1].video)
-    assert torch.equal(clips[0].audio, clips[1].audio)
+    plain, replayed = (small_clip(model, recorded=each, guidance=guidance) for each in (False, True))
+    assert torch.equal(plain.video, replayed.video)
+    assert torch.equal(plain.audio, replayed.audio)
     assert record.recorded == recorded
+
+
+@pytest.mark.parametrize("kept", ["bf16", "fp8 weights", "fp8 products"])
+@pytest.mark.parametrize("where", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_the_tiny_preset_is_the_same_recorded_however_it_is_kept(
+    where: str, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = torch.device(where)
+    if kept == "fp8 products" and not can_multiply(device):
+        pytest.skip("products in FP8 need a GPU of compute capability 9.0 or newer")
+    if where == "cpu":
+        monkeypatch.setattr(magihuman, "record_on_gpu", Recorder())
+    torch.manual_seed(0)
+    model = random_network(BENCH_PRESETS["tiny"].config, device=device, fp8=kept != "bf16")
+    if kept == "fp8 products":
+        multiply_in_fp8(model)
+    plain, replayed = (small_clip(model, recorded=each) for each in (False, True))
+    for name in ("video", "audio"):
+        one, other = getattr(plain, name), getattr(replayed, name)
+        assert float(one.std()) > 0.1
+        assert float((one - other).square().mean().sqrt() / one.std()) < 1e-3
 
 
 def test_what_moves_is_not_recorded() -> None:

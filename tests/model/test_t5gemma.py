@@ -58,6 +58,8 @@ def test_long_prompts_are_cut_after_they_were_read(folder: Path) -> None:
     encoder = PromptEncoder.load(folder, dtype=torch.float32)
     with torch.inference_mode():
         assert encoder.encode("a " * (MAX_ROWS + 10)).shape == (1, MAX_ROWS, 16)
+    assert encoder.token_ends("a b  ab") == [1, 3, 7]
+    assert len(encoder.token_ends("a " * (MAX_ROWS + 10))) == MAX_ROWS + 10
 
 
 def test_values_that_are_not_finite_are_named(folder: Path) -> None:

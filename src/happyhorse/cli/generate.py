@@ -43,6 +43,13 @@ def generate(
         ),
     ] = None,
     plan_only: Annotated[bool, typer.Option("--plan", help="Say what would be done; run nothing.")] = False,
+    gpu: Annotated[
+        str | None,
+        typer.Option(
+            help="With --plan and magihuman: the memory plan for a GPU of this size, such as 24GB [the one here].",
+            metavar="SIZE",
+        ),
+    ] = None,
     server: Annotated[
         str | None, typer.Option(help="Have it made by this server instead of here.", metavar="URL")
     ] = None,
@@ -54,6 +61,8 @@ def generate(
 
     if output is None:
         output = str(free_path("clip.mp4"))
+    if gpu is not None and (server is not None or not plan_only):
+        raise InvalidRequest("--gpu is for a plan made here: it needs --plan and no --server", field="gpu")
     if server is not None:
         if testcard_seconds:
             raise InvalidRequest(
@@ -61,13 +70,20 @@ def generate(
             )
         remote.generate(server, api_key, fields, output, plan_only=plan_only, as_json=as_json)
     else:
-        _generate_here(fields, output, testcard_seconds, plan_only=plan_only, as_json=as_json)
+        _generate_here(fields, output, testcard_seconds, plan_only=plan_only, gpu=gpu, as_json=as_json)
 
 
 def _generate_here(
-    fields: Mapping[str, object], output: str, testcard_seconds: float, *, plan_only: bool, as_json: bool
+    fields: Mapping[str, object],
+    output: str,
+    testcard_seconds: float,
+    *,
+    plan_only: bool,
+    gpu: str | None,
+    as_json: bool,
 ) -> None:
     from happyhorse.cli.files import as_paths, output_path
+    from happyhorse.cli.memory import memory_of
     from happyhorse.request import parse_request
     from happyhorse.settings import Settings
 
@@ -75,13 +91,15 @@ def _generate_here(
     request = parse_request({**as_paths(fields), "engine": fields["engine"] or settings.engine})
     decided, media = _plan(request, settings)
     if plan_only:
-        print_plan({**decided.to_dict(), "digest": decided.digest()}, as_json=as_json)
+        gpus = memory_of(decided, gpu, settings)
+        facts = {**decided.to_dict(), "digest": decided.digest(), **({"gpus": gpus} if gpus else {})}
+        print_plan(facts, as_json=as_json)
         return
     place = output_path(output)
     _check_output(place, decided, media)
     signer = open_signer(settings)
     runner = load_engine(request.engine, testcard_seconds)
-    decided = _decide(request, runner.capabilities, media, seed=decided.seed)
+    decided = _decide(request, runner.capabilities, media, settings, seed=decided.seed)
     keep = Keeper(place, request.model_copy(update={"seed": decided.seed})) if decided.draft else None
     clip, elapsed_s = _run(runner, signer, decided, place, keep, quiet=as_json)
     print_clip(clip, elapsed_s, as_json=as_json)
@@ -97,19 +115,27 @@ def _plan(request: GenerationRequest, settings: Settings) -> tuple[Plan, dict[st
             f"engine must be one of {', '.join(engines)}; got '{request.engine}'", field="engine"
         )
     media = probed(request)
-    return _decide(request, capabilities, media, seed=None), media
+    return _decide(request, capabilities, media, settings, seed=None), media
 
 
 def _decide(
     request: GenerationRequest,
     capabilities: Capabilities,
     media: Mapping[str, MediaInfo],
+    settings: Settings,
     *,
     seed: int | None,
 ) -> Plan:
     from happyhorse.engines.plan import draw_seed, plan
+    from happyhorse.engines.tokenizer import open_tokenizer
 
-    return plan(request, capabilities, media=media, draw_seed=draw_seed if seed is None else lambda: seed)
+    return plan(
+        request,
+        capabilities,
+        media=media,
+        draw_seed=draw_seed if seed is None else lambda: seed,
+        tokenize=open_tokenizer(settings.weights_dir) if capabilities.rewrites_prompt else None,
+    )
 
 
 def _check_output(output: Path, decided: Plan, media: Mapping[str, MediaInfo]) -> None:

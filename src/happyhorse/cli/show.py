@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from happyhorse.cli.flags import in_flags
+from happyhorse.cli.memory import memory_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,7 +131,7 @@ def print_listed(job: Generation) -> None:
 
 
 def print_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
-    """Show a plan as `Plan.to_dict` or a server gives it."""
+    """Show a plan as `Plan.to_dict` or a server gives it; with `gpus`, the memory plans of `cli.memory`, where there are any."""
     if as_json:
         print_json(plan)
         return
@@ -171,7 +172,7 @@ def _cost(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
     sheet = "this server's" if plan["engine"] == "hosted" else "the published"
     rows = [
         ("time", f"about {plan['estimated_seconds']:g} s"),
-        ("memory", f"about {plan['peak_memory_bytes'] / 1e9:.1f} GB"),
+        *(memory_rows(plan.get("gpus", ())) or _memory(plan)),
         ("price", f"{plan['price_usd']:.3f} USD for {plan['billed_seconds']:g} s by {sheet} sheet"),
     ]
     grid, tokens = plan["latent"], plan["tokens"]
@@ -180,6 +181,10 @@ def _cost(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
         latents = f"{grid['frames']}x{grid['height']}x{grid['width']} latents"
         rows.insert(0, ("sequence", f"{tokens['total']} tokens: {kinds}; {latents}"))
     return rows
+
+
+def _memory(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [("memory", f"about {plan['peak_memory_bytes'] / 1e9:.1f} GB")]
 
 
 _STYLES = {"note": "yellow", "warning": "yellow", "error": "bold red", "info": "dim"}

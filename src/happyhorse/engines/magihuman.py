@@ -23,6 +23,7 @@ from happyhorse.engines.base import Capabilities, OnProgress
 from happyhorse.engines.passes import Refine
 from happyhorse.engines.plan import Plan
 from happyhorse.engines.progress import Reporter
+from happyhorse.engines.prompt_length import what_is_lost
 from happyhorse.engines.rewrite import Rewriter, Written, write_out
 from happyhorse.engines.take import Take
 from happyhorse.errors import MediaError, OutOfMemory
@@ -37,7 +38,7 @@ from happyhorse.model.pack import Latents
 from happyhorse.model.parts import Parts
 from happyhorse.model.release import Network
 from happyhorse.model.sampler import gaussian
-from happyhorse.model.t5gemma import PromptEncoder
+from happyhorse.model.t5gemma import MAX_ROWS, PromptEncoder
 from happyhorse.model.transformer import Transformer
 from happyhorse.model.turbo_vae import TurboVae
 from happyhorse.model.wan_vae import WanVae
@@ -48,8 +49,8 @@ TEXT_ENCODER, WAN_VAE, AUDIO_VAE, TURBO_VAE = "text_encoder", "wan_vae", "audio_
 _SHARES = {"prepare": 0.1, "base": 0.2, "refine": 0.4, "decode": 0.28, "finish": 0.02}
 _DRAFT_SHARES = {"prepare": 0.2, "base": 0.5, "decode": 0.28, "finish": 0.02}
 SILENCE = 1e-4
-# Notes of a take: how its prompt was written, how the network of each pass was kept and computed.
-_PROMPT, _WEIGHTS, _REFINER = _SAID = ("prompt", "weights", "refiner")
+# Notes of a take: how its prompt was written, what of it was not read, how the network of each pass was kept and computed.
+_PROMPT, _CUT, _WEIGHTS, _REFINER = _SAID = ("prompt", "cut", "weights", "refiner")
 _NOTES_TAG = "engine_notes"
 _log = logging.getLogger("happyhorse.magihuman")
 
@@ -99,10 +100,8 @@ class MagiHumanEngine:
         reporter = _reporter(plan, on_progress)
         reporter.say("prepare", 0, 1)
         written = write_out(plan.prompt, lines=plan.lines, rewriter=self.rewriter)
-        latents, note = self._run(
-            plan, lambda parts: (self._base(plan, parts, written, reporter), parts.note)
-        )
-        notes = {name: said for name, said in ((_PROMPT, written.note), (_WEIGHTS, note)) if said}
+        latents, said = self._run(plan, lambda parts: self._base(plan, parts, written, reporter))
+        notes = {name: note for name, note in {_PROMPT: written.note, **said}.items() if note}
         return Take(plan.engine, self.release.digest, latents, notes)
 
     def refine(self, plan: Plan, take: Take, *, on_progress: OnProgress) -> Take:
@@ -148,14 +147,15 @@ class MagiHumanEngine:
 
     def _base(
         self, plan: Plan, parts: Parts, written: Written, reporter: Reporter
-    ) -> dict[str, NDArray[np.float32]]:
-        """Return what a take keeps: the latents, and the prompt's features for the second pass."""
+    ) -> tuple[dict[str, NDArray[np.float32]], dict[str, str]]:
+        """Return what a take keeps: the latents and the prompt's features for the second pass, and notes."""
         assert plan.latent is not None
         network = self.release.networks[self.network]
         generator = torch.Generator(self.release.device).manual_seed(plan.seed)
         voice = self._voice(plan, parts, generator)
+        text, cut = self._text(plan, parts, written.text)
         conditions = replace(
-            self._text(plan, parts, written.text),
+            text,
             voice=voice,
             first_frame=self._first_frame(plan, parts, (plan.base_width, plan.base_height)),
         )
@@ -171,7 +171,8 @@ class MagiHumanEngine:
                 on_step=lambda step: reporter.say("base", step.index + 1, step.num_steps),
             )
         tensors = {"video": latents.video, "audio": latents.audio, "text": conditions.text}
-        return {name: tensor.float().cpu().numpy() for name, tensor in tensors.items()}
+        kept = {name: tensor.float().cpu().numpy() for name, tensor in tensors.items()}
+        return kept, {_CUT: cut, _WEIGHTS: parts.note}
 
     def _write(self, plan: Plan, parts: Parts, take: Take, output: Path, reporter: Reporter) -> None:
         tags, said = plan.tags(self.release.digest), _said(take)
@@ -186,13 +187,18 @@ class MagiHumanEngine:
             as_is=plan.voice is not None,
         )
 
-    def _text(self, plan: Plan, parts: Parts, prompt: str) -> Conditions:
+    def _text(self, plan: Plan, parts: Parts, prompt: str) -> tuple[Conditions, str]:
+        """Return the prompt's features, and what of it the network does not read."""
         guided = self.release.networks[self.network].sampler.guidance is not None
         with parts.use(TEXT_ENCODER, PromptEncoder) as encoder:
             text = encoder.encode(prompt)
             null_text = encoder.encode(plan.negative_prompt) if guided else None
+            lost = what_is_lost(prompt, encoder.token_ends(prompt), max_tokens=MAX_ROWS)
         device = self.release.device
-        return Conditions(text.to(device), None if null_text is None else null_text.to(device))
+        cut = (
+            f"the network read {MAX_ROWS} tokens of the prompt as it was written out; {lost}" if lost else ""
+        )
+        return Conditions(text.to(device), None if null_text is None else null_text.to(device)), cut
 
     def _first_frame(self, plan: Plan, parts: Parts, size: tuple[int, int]) -> Tensor | None:
         """Return the clean latent of the user's picture at `size` (width, height)."""

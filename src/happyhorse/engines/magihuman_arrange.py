@@ -75,8 +75,7 @@ class Arranger:
         needed = [plan.refine.network] if plan.refine else []
         needed += [WAN_VAE] if plan.image else []
         check_present(plan.engine, self.store, [self.parts[name] for name in needed])
-        unused_bytes, total_bytes = torch.cuda.mem_get_info(self.device)
-        free_bytes = unused_bytes + torch.cuda.memory_reserved(self.device)
+        free_bytes, total_bytes = gpu_bytes(self.device)
         found, before = self._choose(plan, free_bytes, total_bytes, failed), self.found
         if before is None or found.arrangement != before.arrangement:
             self.arranged.release()
@@ -240,6 +239,12 @@ def check_present(name: str, store: WeightStore, parts: Iterable[Part]) -> None:
             f"engine {name} needs weights that are not in {store.root}; get them with: happyhorse weights pull "
             f"magihuman {names}"
         )
+
+
+def gpu_bytes(device: torch.device) -> tuple[int, int]:
+    """Memory of a GPU that this process can have, what it has already included; and all there is."""
+    unused_bytes, total_bytes = torch.cuda.mem_get_info(device)
+    return unused_bytes + torch.cuda.memory_reserved(device), total_bytes
 
 
 def host_free_bytes() -> int:

@@ -50,7 +50,7 @@ def open_engine(
         raise WeightsMissing(
             f"{store.root / TURBO_VAE_FILE} is not made yet: happyhorse weights convert magihuman turbo_vae"
         )
-    arranger = Arranger(store, parts, _gpu(name), ranks, fp8=fp8, speedups=speedups)
+    arranger = Arranger(store, parts, find_gpu(name), ranks, fp8=fp8, speedups=speedups)
     return MagiHumanEngine(
         capabilities, Release(NETWORKS, arranger, _digest(store, parts), arranger.device), rewriter=rewriter
     )
@@ -67,7 +67,7 @@ def follow_engine(weights_dir: Path, ranks: Ranks, *, fp8: bool = False, speedup
     def load(network: str, name: str) -> Transformer:
         nonlocal loader
         if loader is None or loader.arrangement.name != name:
-            device = _gpu("magihuman")
+            device = find_gpu("magihuman")
             loader = NetworkLoader(
                 root,
                 device,
@@ -89,7 +89,8 @@ def _check_shares(name: str, ranks: Ranks | None) -> None:
         )
 
 
-def _gpu(name: str) -> torch.device:
+def find_gpu(name: str) -> torch.device:
+    """Return this machine's GPU. Raises: EngineError where engine `name` has none that it can use."""
     if not torch.cuda.is_available():
         raise EngineError(
             f"engine {name} needs an NVIDIA GPU; torch {torch.__version__} finds none on this machine"

@@ -48,6 +48,7 @@ Strategy = Literal[
 
 
 _WINDOWED = "1080p_sr"
+_FIRST_FRAME = "first frame"
 LEANER = 0.8
 """What a plan may need at most of one that failed."""
 
@@ -61,6 +62,15 @@ class Arrangement:
     streamed: bool = False
     fp8: bool = False
     encoder_on_cpu: bool = True
+
+    @property
+    def meaning(self) -> str:
+        """Where networks and text encoder are, in words."""
+        held = "all of them stay on the GPU" if self.kept else "on the GPU in their turn"
+        if self.streamed:
+            held = "in host memory, two layers at a time on the GPU"
+        bits, encoder = "eight bits" if self.fp8 else "bf16", "CPU" if self.encoder_on_cpu else "GPU"
+        return f"networks in {bits}, {held}; text encoder on the {encoder}"
 
 
 ARRANGEMENTS = (
@@ -95,11 +105,12 @@ PLAINLY = Computing()
 
 @dataclass(frozen=True)
 class StageMemory:
-    """What is on the GPU during one stage."""
+    """What is on the GPU during one stage; `host_bytes` of the weights that it runs on are in host memory."""
 
     stage: str
     weights_bytes: int
     activation_bytes: int
+    host_bytes: int = 0
 
     @property
     def total_bytes(self) -> int:
@@ -177,20 +188,23 @@ def stages_of(
     config: ModelConfig = PRESETS["15b"],
     computing: Computing = PLAINLY,
 ) -> tuple[StageMemory, ...]:
-    """Return every stage of one clip, decoding the whole picture at once."""
+    """Return every stage of one clip, decoding the whole picture at once.
+
+    What is kept on the GPU counts in all of them, what encodes a first frame too: the next clip may have one.
+    """
     width, height = drawn_size(plan)
     passes = {"base": plan.tokens} | ({"refine": plan.refine.tokens} if plan.refine else {})
     network = network_bytes(config, fp8=arrangement.fp8)
     on_gpu = not arrangement.encoder_on_cpu
     weights = {
         "text": TEXT_ENCODER_BYTES if on_gpu else 0,
-        "first frame": WAN_VAE_BYTES,
+        _FIRST_FRAME: WAN_VAE_BYTES,
         **dict.fromkeys(passes, 0 if arrangement.streamed else network),
         "decode": TURBO_VAE_BYTES + AUDIO_VAE_BYTES,
     }
     tensors = {
         "text": activation_bytes(config, plan.tokens.text) // 8 if on_gpu else 0,
-        "first frame": ENCODE_BYTES_PER_PIXEL * width * height,
+        _FIRST_FRAME: ENCODE_BYTES_PER_PIXEL * width * height,
         **{
             stage: activation_bytes(
                 config,
@@ -212,7 +226,14 @@ def stages_of(
         tensors |= {stage: tensors[stage] + graph_bytes(config, passes[stage]) for stage in recorded}
         always += RECORDING_BYTES if recorded else 0
     always += _lasting_bytes(plan, computing)
-    return tuple(StageMemory(stage, always + weights[stage], tensors[stage]) for stage in weights)
+    on_host = {} if on_gpu else {"text": TEXT_ENCODER_BYTES}
+    if arrangement.streamed:
+        on_host |= dict.fromkeys(passes, network)
+    return tuple(
+        StageMemory(stage, always + weights[stage], tensors[stage], on_host.get(stage, 0))
+        for stage in weights
+        if stage != _FIRST_FRAME or plan.image is not None
+    )
 
 
 def _lasting_bytes(plan: Plan, computing: Computing) -> int:

@@ -32,6 +32,7 @@ from happyhorse.engines.passes import (
     note_sizes,
     refinement,
 )
+from happyhorse.engines.prompt_length import Tokenize, judge_length
 from happyhorse.errors import InvalidRequest, Unsupported
 from happyhorse.language import is_wide, seconds_to_say
 from happyhorse.prompt.known import judge
@@ -189,6 +190,7 @@ def plan(
     *,
     media: Mapping[str, MediaInfo] | None = None,
     draw_seed: Callable[[], int] = draw_seed,
+    tokenize: Tokenize | None = None,
 ) -> Plan:
     """Decide everything about a clip.
 
@@ -197,6 +199,7 @@ def plan(
         capabilities: the engine's, from `catalog` or from an engine that has loaded its weights.
         media: probed facts of each input, by `MediaRef.key`.
         draw_seed: called only when the request has no seed.
+        tokenize: counts what an engine that rewrites prompts reads of one; estimated without it.
 
     Raises: Unsupported naming the engines that can; MediaError for an input beyond the limits; InvalidRequest for speech that
     does not fit the clip.
@@ -231,6 +234,11 @@ def plan(
     moves_mouth = sound == "make" and capabilities.speaks and bool(lines or inputs.voice)
     note_image(inputs.image, capabilities, notes, moves_mouth=moves_mouth)
     _note_the_rest(request, capabilities, read, notes)
+    cut = (
+        judge_length(prompt, lines=lines, max_tokens=capabilities.text_tokens, tokenize=tokenize)
+        if capabilities.rewrites_prompt
+        else ()
+    )
     note_forward(request, capabilities, inputs, notes)
     billed = seconds + (min(inputs.video.duration_s, MAX_DURATION_S) if inputs.video else 0.0)
     return Plan(
@@ -276,7 +284,7 @@ def plan(
         peak_memory_bytes=estimate_memory(capabilities, refine.tokens if refine else tokens, size),
         price_usd=round(capabilities.price_per_second[resolution] * billed, 4),
         billed_seconds=round(billed, 3),
-        findings=read.findings,
+        findings=(*read.findings, *cut),
         notes=tuple(notes),
     )
 

@@ -47,6 +47,11 @@ class PromptEncoder(nn.Module):
             )
         return cls(tokenizer, encoder.to(device), origin=str(folder)).eval()
 
+    def token_ends(self, prompt: str) -> list[int]:
+        """Return where each token of a prompt ends, in characters, those past MAX_ROWS too; 0 for one that stands for none."""
+        assert callable(self.tokenizer)
+        return [end for _, end in self.tokenizer(prompt, return_offsets_mapping=True)["offset_mapping"]]
+
     def encode(self, prompt: str) -> Float[Tensor, "1 n c"]:
         """Return features in float32, rounded to half precision as the network saw them in training.
 

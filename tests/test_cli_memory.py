@@ -1,0 +1,148 @@
+"""`generate --plan` shows the 15 B engine's memory before anything is loaded: for the GPU here, one of a given size, or usual ones."""
+
+import json
+
+import pytest
+import torch
+
+from happyhorse.cli.app import main
+from happyhorse.engines.footprint import CONTEXT_BYTES, GB
+
+WANTED = ("generate", "A cat sits.", "--engine", "magihuman", "--seed", "1", "--plan")
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    """Run a command in this process, where nothing is installed: its exit code, stdout and stderr."""
+    monkeypatch.setenv("HAPPYHORSE_WEIGHTS_DIR", str(tmp_path))
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as stop:
+            main([*WANTED, *arguments])
+        said = capsys.readouterr()
+        return stop.value.code, said.out, said.err
+
+    return call
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """Have torch find a GPU with so many GB free of so many."""
+
+    def found(free_gb, total_gb, *, capability=(9, 0)):
+        figures = {
+            "is_available": True,
+            "current_device": 0,
+            "get_device_name": "Card",
+            "get_device_capability": capability,
+            "mem_get_info": (free_gb * GB - 1, total_gb * GB),
+            "memory_reserved": 1,
+        }
+        for name, value in figures.items():
+            monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+
+    return found
+
+
+def cards(result):
+    code, out, err = result
+    assert code == 0, err
+    return json.loads(out)["gpus"]
+
+
+@pytest.mark.parametrize(
+    ("resolution", "size", "name", "strips"),
+    [("480P", "24GB", "swapped fp8", 1), ("1080P", "48 gb", "fp8", 4), ("1080P", "16", "streamed", 6)],
+)
+def test_each_stage_is_shown_for_a_card_of_a_given_size(run, resolution, size, name, strips):
+    (card,) = cards(run("--resolution", resolution, "--gpu", size, "--json"))
+    assert (card["fits"], card["arrangement"], card["strips"]) == (True, name, strips)
+    assert [stage["stage"] for stage in card["stages"]] == ["text", "base", "refine", "decode"]
+    for stage in card["stages"]:
+        assert stage["total_bytes"] == stage["weights_bytes"] + stage["activation_bytes"]
+    largest = max(stage["total_bytes"] for stage in card["stages"])
+    assert card["peak_bytes"] == largest + CONTEXT_BYTES <= card["free_bytes"] == int(size[:2]) * GB
+    on_host = {stage["stage"] for stage in card["stages"] if stage["host_bytes"]}
+    assert on_host == ({"text", "base", "refine"} if name == "streamed" else {"text"})
+
+
+def test_a_person_reads_what_is_held_where(run):
+    code, out, _ = run("--resolution", "1080P", "--gpu", "16GB")
+    assert code == 0
+    for part in (
+        "16 GB: streamed, pictures in 6 strips, at most 15.9 of 16.0 GB free",
+        "networks in bf16, in host memory, two layers at a time on the GPU; text encoder on the CPU",
+        "refine       weights   3.4, activations  7.7, in all  11.2 GB; 30.6 GB of weights in host memory",
+    ):
+        assert part in out
+    assert "\nmemory" not in out
+
+
+def test_without_a_gpu_usual_cards_are_shown(run, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    shown = cards(run("--draft", "--json"))
+    assert [(card["gpu"], card["fits"]) for card in shown] == [
+        (f"{size} GB", True) for size in (16, 24, 48, 80)
+    ]
+    assert [card["arrangement"] for card in shown] == ["streamed", "fp8", "lean encoder", "resident"]
+    assert "none is here; on cards of usual sizes" in run("--draft")[1]
+
+
+def test_usual_cards_that_are_too_small_say_so_beside_the_others(run, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    longest = ("--resolution", "1080P", "--duration", "15")
+    shown = cards(run(*longest, "--json"))
+    assert [card["fits"] for card in shown] == [False, False, True, True]
+    assert "magihuman needs" in shown[0]["message"]
+    assert "16 GB: does not fit; magihuman needs" in run(*longest)[1]
+
+
+def test_the_gpu_that_is_here_is_planned_for_as_it_is(run, gpu, monkeypatch):
+    gpu(24, 80)
+    (card,) = cards(run("--draft", "--json"))
+    assert (card["gpu"], card["free_bytes"], card["arrangement"]) == ("Card", 24 * GB, "fp8")
+    monkeypatch.setenv("HAPPYHORSE_SPEEDUPS", "graphs")
+    (recorded,) = cards(run("--draft", "--json"))
+    assert recorded["peak_bytes"] > card["peak_bytes"]
+    monkeypatch.setenv("HAPPYHORSE_FP8", "1")
+    gpu(139, 141)
+    (small,) = cards(run("--draft", "--json"))
+    assert small["arrangement"] == "resident fp8"
+
+
+def test_what_does_not_fit_is_refused_with_figures(run, gpu):
+    code, out, err = run("--resolution", "1080P", "--gpu", "8GB")
+    assert (code, out) == (1, "")
+    assert "magihuman needs" in err
+    assert "GB are free" in err
+    gpu(8, 80)
+    code, out, _ = run("--resolution", "1080P", "--json")
+    error = json.loads(out)["error"]
+    assert (code, error["code"]) == (1, "out_of_memory")
+    assert error["message"].endswith("8.0 GB are free of 80.0; other processes hold the rest")
+    gpu(24, 24, capability=(7, 5))
+    assert "Card has 7.5" in run("--draft")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--gpu", "huge"), "--gpu must be a size from 1GB to 1000GB, such as 24GB; got 'huge'"),
+        (("--gpu", "0.5GB"), "got '0.5GB'"),
+        (("--gpu", "24MB"), "got '24MB'"),
+        (("--gpu", ""), "got ''"),
+        (("--gpu", "24GB", "--server", "http://127.0.0.1:9"), "it needs --plan and no --server"),
+        (("--gpu", "24GB", "--engine", "testcard"), "--gpu is for engines magihuman and magihuman-base"),
+    ],
+)
+def test_a_card_that_cannot_be_planned_for_is_refused(run, arguments, said):
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_a_card_is_for_a_plan_alone(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([*WANTED[:-1], "--gpu", "24GB"])
+    assert stop.value.code == 2
+    assert "--gpu is for a plan made here: it needs --plan" in capsys.readouterr().err
