@@ -10,7 +10,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from happyhorse.model.checkpoint import description, load_tensors
+from happyhorse.model.checkpoint import description
 from happyhorse.model.text import FORMAT, TextConfig, TextEncoder, train_tokenizer
 from happyhorse.training.state import load_state, save_state
 from happyhorse.world import words
@@ -184,10 +184,16 @@ def new_encoder(*, seed: int, num_captions: int = NUM_TOKENIZER_CAPTIONS) -> Tex
 
 
 def grown_encoder(path: Path) -> TextEncoder:
-    """Return an encoder of today's attributes with the tokenizer of a trained one, and all its weights that still fit."""
-    encoder = TextEncoder(TextConfig(attributes=tuple(ATTRIBUTES.items())), _tokenizer_of(path))
-    mine = encoder.state_dict()
-    fitting = {k: v for k, v in load_tensors(path).items() if k in mine and mine[k].shape == v.shape}
+    """Return an encoder of today's attributes with the size and tokenizer of a trained one, and all its weights that still fit."""
+    trained = TextEncoder.load(path)
+    attributes = tuple(ATTRIBUTES.items())
+    num_queries = max(trained.config.num_queries, len(attributes))
+    config = replace(trained.config, attributes=attributes, num_queries=num_queries)
+    encoder = TextEncoder(config, trained.tokenizer)
+    mine, known = encoder.state_dict(), trained.state_dict()
+    fitting = {
+        name: known[name] for name in mine.keys() & known.keys() if mine[name].shape == known[name].shape
+    }
     encoder.load_state_dict(fitting, strict=False)
     return encoder
 
