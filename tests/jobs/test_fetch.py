@@ -7,7 +7,7 @@ import pytest
 
 from happyhorse.errors import MediaError
 from happyhorse.jobs.fetch import Fetcher
-from happyhorse.jobs.outbound import Outbound, resolve
+from happyhorse.jobs.outbound import Outbound, Unresolved, resolve
 
 LOCAL_HOSTS = [
     "127.0.0.1", "127.1", "127.0.1", "127.255.255.254", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "017700000001",
@@ -110,6 +110,20 @@ def test_an_answer_that_comes_byte_by_byte_wins_no_time(site):
     with pytest.raises(MediaError, match=r"took longer than 0\.3 s"):
         fetched(f"http://127.0.0.1:{site}/drip", max_s=0.3)
     assert time.monotonic() - started < 1
+
+
+def test_a_name_that_is_long_in_resolving_wins_no_time():
+    def slow(host, port):
+        time.sleep(3)
+        return ["127.0.0.1"]
+
+    started = time.monotonic()
+    with pytest.raises(MediaError, match=r"took longer than 0\.3 s"):
+        fetched("http://slow.test/200", max_s=0.3, resolve=slow)
+    assert time.monotonic() - started < 1
+    with pytest.raises(Unresolved, match="takes long to resolve"):
+        Outbound(resolve=slow).check("https://slow.test/hook")
+    assert time.monotonic() - started < 2.5
 
 
 def test_a_redirect_is_checked_like_the_first_address(site):

@@ -2,15 +2,17 @@
 
 The name is resolved here, every address that it has must be public, and the connection goes to one of the addresses that were
 checked, so a name that changes its mind in between (DNS rebinding) gains nothing. Decimal, octal and other odd spellings of
-addresses need no rules of their own: what counts is where the resolver says they lead. Everything that happens on a connection
-ends by one time, however slowly the other side sends.
+addresses need no rules of their own: what counts is where the resolver says they lead. Everything that happens on a connection,
+looking up its name too, ends by one time, however slowly the other side sends.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import queue
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +27,8 @@ Resolve = Callable[[str, int], Sequence[str]]
 
 MAX_URL_CHARS = 4096
 _CONNECT_S = 5.0
+_LOOK_UP_S = 1.0
+"""How long a check waits for a name: a request is answered within two seconds."""
 _LEAST_S = 0.01
 _PORTS = {"http": 80, "https": 443}
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -69,13 +73,18 @@ class Outbound:
         """The URL in the form that can be requested, if it leads somewhere public now. Raises: Refused, Unresolved."""
         plain = checked(url)
         parts = urlsplit(plain)
-        self.addresses(parts.hostname or "", parts.port or _PORTS[parts.scheme])
+        try:
+            self.addresses(parts.hostname or "", parts.port or _PORTS[parts.scheme], within_s=_LOOK_UP_S)
+        except httpcore.ConnectTimeout as err:
+            raise Unresolved("has a name that takes long to resolve") from err
         return plain
 
-    def addresses(self, host: str, port: int) -> Sequence[str]:
-        """Where a name leads, all of it public. Raises: Refused, Unresolved."""
+    def addresses(self, host: str, port: int, *, within_s: float) -> Sequence[str]:
+        """Where a name leads, all of it public. Raises: Refused, Unresolved; httpcore.ConnectTimeout when the resolver takes longer."""
         try:
-            found = self.resolve(host.strip("[]"), port)
+            found = _in_time(within_s, self.resolve, host.strip("[]"), port)
+        except queue.Empty as err:
+            raise httpcore.ConnectTimeout from err
         except (OSError, UnicodeError) as err:
             raise Unresolved("has a name that does not resolve") from err
         for name in found:
@@ -116,7 +125,7 @@ class _Guard(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        address = self.outbound.addresses(host, port)[0]
+        address = self.outbound.addresses(host, port, within_s=_left(self.end, timeout or _CONNECT_S))[0]
         left = _left(self.end, timeout or _CONNECT_S)
         return _Timed(self.inner.connect_tcp(address, port, left, local_address, socket_options), self.end)
 
@@ -143,6 +152,23 @@ class _Timed(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self.inner.get_extra_info(info)
+
+
+def _in_time(within_s: float, resolve: Resolve, host: str, port: int) -> Sequence[str]:
+    """What `resolve` returns or raises. The system's own has no time limit, so it is left behind in a thread. Raises: queue.Empty."""
+    outcome: queue.SimpleQueue[Sequence[str] | Exception] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            outcome.put(resolve(host, port))
+        except Exception as err:  # raised by the one who waits
+            outcome.put(err)
+
+    threading.Thread(target=look_up, name="name look-up", daemon=True).start()
+    found = outcome.get(timeout=within_s)
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def _left(end: float, timeout: float | None) -> float:
