@@ -48,7 +48,7 @@ from happyhorse.prompt.gloss import in_english
 from happyhorse.prompt.read import read_prompt
 from happyhorse.request import Output
 from happyhorse.shapes import LatentShape
-from happyhorse.speech.phonemes import impact_rows
+from happyhorse.speech.phonemes import fall_rows
 from happyhorse.speech.speaker import Speaker
 from happyhorse.speech.voices import VOICES
 
@@ -152,7 +152,7 @@ class LocalEngine(OnePass):
         """What is spoken, and what knocks: a ball's impacts, planned by the seed, so that picture and sound follow one clock."""
         events = _speak(plan, chosen, reading)
         if shows_ball(reading) and not (plan.image and self._is_beyond_us(_given_picture(plan), plan)):
-            events += impact_rows(Fall.sample(plan.seed).impacts(plan.duration_s))
+            events += fall_rows(Fall.sample(plan.seed), plan.duration_s, with_heights=not plan.lines)
         return sorted(events, key=lambda event: event[1])
 
     def _understand(self, plan: Plan) -> tuple[dict[str, str], Reading]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import functools
 import unicodedata
-from collections.abc import Iterable
 
-from happyhorse.bounce import Impact
+import numpy as np
+
+from happyhorse.bounce import Fall
+from happyhorse.shapes import FPS, TIME_STRIDE
 
 PAD, SILENCE, UNKNOWN, IMPACT = "<pad>", "_", "?", "<impact>"
 _STOP = "p b t d k ɡ ʔ pʰ tʰ kʰ p͈ t͈ k͈ ts tsʰ tʃ dʒ tɕ tɕʰ dʑ ʈʂ ʈʂʰ pf dz"
@@ -37,7 +39,13 @@ _TABLE = (
 )
 TONES = ("˥", "˧˥", "˨˩˦", "˥˩", "˧", "˨˩", "˩˧", "˨", "˩")
 """How the voice's pitch goes over a syllable."""
-SYMBOLS: tuple[str, ...] = (*" ".join(_TABLE).split(), IMPACT, *TONES)
+HEIGHTS = tuple(f"<height {level}>" for level in range(17))
+"""Where a ball is in a latent's frames: 0 on the floor, the last where it was let go."""
+_TO_MIDDLE_S = (
+    (TIME_STRIDE - 1) / 2 / FPS
+)  # from the middle of a latent's frames to the last of them, which is its instant
+
+SYMBOLS: tuple[str, ...] = (*" ".join(_TABLE).split(), IMPACT, *TONES, *HEIGHTS)
 PHONEMES: dict[str, int] = {symbol: index for index, symbol in enumerate(SYMBOLS)}
 
 # What espeak-ng writes in place of the symbols above, in any language and in one. Lengths and stress are gone by then.
@@ -70,9 +78,18 @@ def phoneme_id(symbol: str) -> int:
     return PHONEMES.get(symbol, PHONEMES[UNKNOWN])
 
 
-def impact_rows(impacts: Iterable[Impact]) -> list[tuple[int, float, float]]:
-    """Return what a network is told of impacts: (phoneme id, start, duration), in seconds."""
-    return [(phoneme_id(IMPACT), impact.time_s, impact.sound_s) for impact in impacts]
+def fall_rows(fall: Fall, seconds: float, *, with_heights: bool) -> list[tuple[int, float, float]]:
+    """Return what a network is told of a ball that falls: (phoneme id, start, duration) of its impacts and, at each latent, of its height."""
+    rows = [(phoneme_id(IMPACT), impact.time_s, impact.sound_s) for impact in fall.impacts(seconds)]
+    if with_heights:
+        latent_s = TIME_STRIDE / FPS
+        starts = np.arange(0.0, seconds, latent_s)
+        levels = fall.heights(starts - _TO_MIDDLE_S) * (len(HEIGHTS) - 1)
+        rows += [
+            (phoneme_id(HEIGHTS[round(level)]), float(start_s), latent_s)
+            for start_s, level in zip(starts, levels, strict=True)
+        ]
+    return sorted(rows, key=lambda row: row[1])
 
 
 def tone_of(number: str, language: str) -> str:

@@ -23,7 +23,7 @@ from happyhorse.model.pixels import from_bytes
 from happyhorse.model.text import TextEncoder
 from happyhorse.model.video_vae import VideoVae, as_groups
 from happyhorse.shapes import FPS, SPACE_STRIDE, TIME_STRIDE, AudioShape, VideoShape
-from happyhorse.speech.phonemes import impact_rows
+from happyhorse.speech.phonemes import fall_rows
 from happyhorse.speech.speaker import Speech
 from happyhorse.world.caption import caption, caption_of_setting
 from happyhorse.world.draw import ScenePainter
@@ -188,7 +188,9 @@ def heard(scene: Scene, speech: Speech | None, *, first: int, num_frames: int) -
     """Return what is spoken and what knocks, on the clock of a clip of the scene's frames from `first` on."""
     events = speech.rows(scene.line_start_s) if speech else []
     if scene.ball:
-        events += impact_rows(scene.ball.fall.impacts((first + num_frames) / FPS))
+        events += fall_rows(
+            scene.ball.fall, (first + num_frames) / FPS, with_heights=speech is None and num_frames > 1
+        )
     return [
         (symbol, at_s - first / FPS, length_s)
         for symbol, at_s, length_s in sorted(events, key=lambda event: event[1])
