@@ -11,7 +11,7 @@ import torch
 
 from happyhorse.model.pixels import from_bytes
 from happyhorse.shapes import FPS, TIME_STRIDE
-from happyhorse.speech.phonemes import IMPACT, phoneme_id
+from happyhorse.speech.phonemes import HEIGHTS, IMPACT, phoneme_id
 from happyhorse.training import clips as drawing
 from happyhorse.training.clips import Codecs, Kind, encoders, make_clips, tell
 from happyhorse.world.caption import caption
@@ -50,17 +50,22 @@ def test_a_clip_of_a_ball_says_when_it_knocks_how_high_it_is_and_where():
 
     impacts = fall.impacts(num_frames / FPS)
     assert impacts
-    ids, starts, log_durations = clip.phonemes[:, : len(impacts)]
-    assert ids.tolist() == [phoneme_id(IMPACT)] * len(impacts)
+    knocks = clip.phonemes[0] == phoneme_id(IMPACT)
+    _, starts, log_durations = clip.phonemes[:, knocks]
     assert starts * TIME_STRIDE / FPS == pytest.approx([one.time_s for one in impacts], abs=1e-4)
     assert log_durations == pytest.approx([math.log(one.sound_s) for one in impacts], abs=1e-4)
-    assert not clip.phonemes[:, len(impacts) :].any()
+    levels = {phoneme_id(name): level for level, name in enumerate(HEIGHTS)}
+    told = np.isin(clip.phonemes[0], list(levels))
+    assert clip.phonemes[1, told].tolist() == list(range(num_latents))
+    assert not clip.phonemes[:, ~(knocks | told)].any()
 
     heights = fall.heights(np.arange(num_frames) / FPS)
     shown = clip.mouth.reshape(num_latents, 3, TIME_STRIDE)
     assert shown[0, 0] == pytest.approx([heights[0]] * TIME_STRIDE, abs=1e-3)
     assert shown[1:, 0].ravel() == pytest.approx(heights[1:], abs=1e-3)
     assert not shown[:, 1:].any()
+    in_latents = np.array([levels[int(one)] for one in clip.phonemes[0, told]]) / (len(HEIGHTS) - 1)
+    assert in_latents[1:] == pytest.approx(shown[1:, 0].mean(axis=1), abs=0.06)
 
     for i in range(num_frames):
         left, top, right, bottom = painter.subject_box(i)
