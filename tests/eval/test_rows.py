@@ -58,11 +58,16 @@ def test_a_codec_that_keeps_more_measures_better():
     assert 0 < coarse.edges < finer.edges < 1
 
 
-def test_pairs_differ_in_nothing_but_which_colour_goes_where(tmp_path):
-    scene, other = next(swap_pairs(1))
-    mine, theirs = scene.attributes(), other.attributes()
-    assert {name for name in mine if mine[name] != theirs[name]} == {"hair_colour", "top_colour"}
-    right = [{"hair_colour": s["hair_colour"], "top_colour": s["top_colour"]} for s in (mine, theirs)]
+def test_both_prompts_of_every_pair_name_both_colours_the_other_way_round():
+    for one, other in swap_pairs(40):
+        assert one.prompt != other.prompt
+        assert one.colours == other.colours[::-1]
+        assert len(set(one.colours)) == 2
+
+
+def test_a_pair_is_right_when_both_clips_show_their_colours(tmp_path):
+    pair = next(swap_pairs(1))
+    right = [dict(zip(("hair_colour", "top_colour"), asked.colours, strict=True)) for asked in pair]
     prompts = []
 
     def make(prompt, seed, path):
@@ -71,7 +76,7 @@ def test_pairs_differ_in_nothing_but_which_colour_goes_where(tmp_path):
 
     (good,) = try_swaps(make, Reader(right), folder=tmp_path, count=1)
     assert good.right
-    assert prompts[0] != prompts[1]
+    assert prompts == [asked.prompt for asked in pair]
     (bad,) = try_swaps(make, Reader([right[0], right[0]]), folder=tmp_path, count=1)
     assert not bad.right
 

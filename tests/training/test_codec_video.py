@@ -8,13 +8,14 @@ from torch.optim import AdamW
 from happyhorse.model.pixels import from_bytes
 from happyhorse.model.video_vae import BLOCK_VALUES, VideoVae, VideoVaeConfig
 from happyhorse.training import codec_video as codec
+from happyhorse.training import squares as cutting
 
 TINY = VideoVaeConfig(16, (16, 16, 16), (1, 1, 1), (16, 16, 16), (1, 1, 1))
 
 
 @pytest.fixture(scope="module")
 def squares():
-    return list(codec.make_squares(range(1, 4)))
+    return list(cutting.make_squares(range(1, 4)))
 
 
 @pytest.fixture
@@ -26,23 +27,25 @@ def vae():
 
 
 def test_a_seed_gives_the_same_two_squares_again(squares):
-    again = list(codec.make_squares(range(2, 3)))
+    again = list(cutting.make_squares(range(2, 3)))
     assert len(squares) == 6
     for one, other in zip(squares[2:4], again, strict=True):
         assert np.array_equal(one.frames, other.frames)
         assert one.face == other.face
-    assert {square.frames.shape for square in squares} == {(codec.NUM_FRAMES, codec.SIDE, codec.SIDE, 3)}
+    assert {square.frames.shape for square in squares} == {
+        (cutting.NUM_FRAMES, cutting.SIDE, cutting.SIDE, 3)
+    }
 
 
 def test_a_square_around_the_face_holds_its_middle():
-    frames = np.zeros((codec.NUM_FRAMES, 256, 448, 3), np.uint8)
+    frames = np.zeros((cutting.NUM_FRAMES, 256, 448, 3), np.uint8)
     frames[:, 100:180, 200:260] = 255
-    pictures = codec.Pictures(frames, (200, 100, 260, 180))
+    pictures = cutting.Pictures(frames, (200, 100, 260, 180))
     for seed in range(20):
-        cut = codec.cut(pictures, np.random.default_rng(seed), around_face=True)
+        cut = cutting.cut(pictures, np.random.default_rng(seed), around_face=True)
         left, top, right, bottom = cut.face
-        assert 0 <= (left + right) // 2 < codec.SIDE
-        assert 0 <= (top + bottom) // 2 < codec.SIDE
+        assert 0 <= (left + right) // 2 < cutting.SIDE
+        assert 0 <= (top + bottom) // 2 < cutting.SIDE
         box = cut.frames[0, max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
         assert (box == 255).all()
         assert (cut.frames[0] == 255).sum() == box.size

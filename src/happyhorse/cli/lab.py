@@ -46,6 +46,14 @@ def codec_video(
     decoder_only: Annotated[
         bool, typer.Option("--decoder-only", help="Leave the latents as they are.")
     ] = False,
+    network: Annotated[
+        Path | None,
+        typer.Option(
+            "--for",
+            help="With --decoder-only: a run's folder; learn to draw what its network says.",
+            exists=True,
+        ),
+    ] = None,
     threads: Threads = 1,
 ) -> None:
     """Train the codec of pictures.
@@ -61,6 +69,7 @@ def codec_video(
             minutes=minutes,
             resume=resume,
             decoder_only=decoder_only,
+            network=network,
             on_report=lambda report: say(str(report)),
         )
     )

@@ -102,10 +102,12 @@ def timestep_of(sigma: float) -> int:
     return int(1000 * sigma)
 
 
-def gaussian(generator: torch.Generator | None) -> Noise:
-    """Return a noise source drawing from `generator`, or from torch's global one."""
+def gaussian(generator: torch.Generator | None, *, shared: float = 0.0) -> Noise:
+    """Return a noise source drawing from `generator`, or from torch's global one; frames of a video share noise as in `video_noise`."""
 
     def draw(like: Tensor) -> Tensor:
+        if shared and like.ndim == 5:
+            return video_noise(tuple(like.shape), shared=shared, generator=generator).to(like.device)
         return torch.randn(like.shape, generator=generator, dtype=torch.float32, device=like.device)
 
     return draw

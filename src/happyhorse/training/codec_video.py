@@ -1,13 +1,12 @@
 """Train nano's video codec: fit projection and motion on the world's blocks, then train encoder and decoder around them.
 
-Pictures are cut into squares, half of them around a face: a codec looks at one place at a time, and faces are what counts.
-
 Axes: b batch, c colours, f frames, h w height and width in pixels.
 """
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim import AdamW
 
@@ -23,20 +21,12 @@ from happyhorse.model.pixels import from_bytes
 from happyhorse.model.video_vae import BLOCK_VALUES, SEEN, UPSCALE, VideoVae, VideoVaeConfig, to_blocks
 from happyhorse.shapes import SPACE_STRIDE, TIME_STRIDE
 from happyhorse.training.draw import DrawnPool
+from happyhorse.training.redraw import load_network, make_redrawn
+from happyhorse.training.squares import Box, Pictures, make_pictures, make_squares
 from happyhorse.training.state import load_state, save_state
-from happyhorse.world.draw import ScenePainter
-from happyhorse.world.leaves import draw_leaves
-from happyhorse.world.motion import move
-from happyhorse.world.scene import sample_ball_scene, sample_scene
-from happyhorse.world.sound import speak_line
 
-SIZES = ((224, 128), (224, 128), (224, 128), (128, 224), (160, 160), (224, 160), (224, 96))
-SIDE = 96 * UPSCALE
-"""Side of the squares that are trained on, in pixels of the decoder's pictures."""
-LEAVES_SHARE, BALL_SHARE, STILL_SHARE = 0.12, 0.15, 0.1
 FACE_WEIGHT, MOUTH_WEIGHT = 2.0, 4.0
 EDGE_WEIGHT = 1.0
-NUM_FRAMES = SEEN * TIME_STRIDE
 MIDDLE = slice(TIME_STRIDE, 2 * TIME_STRIDE)
 ALONE_SHARE = 0.1
 """How often the middle stands for a neighbour, as at the ends of a clip."""
@@ -48,19 +38,11 @@ FIT_SEED = 50_000_000
 LEARNING_RATE = 8e-4
 WARMUP_STEPS = 100
 BATCH = 12
+REDRAWN_EVERY = 4
 SAVE_EVERY_S = 60.0
 REPORT_EVERY = 50
-MAX_LATENT_NOISE = 0.4
-
-Box = tuple[int, int, int, int]
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Frames of three latents drawn at the decoder's size, (12, h, w, 3), and the face's box: left, top, right, bottom; may lie outside."""
-
-    frames: NDArray[np.uint8]
-    face: Box
+MAX_LATENT_NOISE = 0.1
+"""What true latents err by, so that none of their last digits is leant on."""
 
 
 @dataclass(frozen=True)
@@ -72,45 +54,6 @@ class Report:
     loss: float
     psnr_db: float
     gain_db: float
-
-
-def make_pictures(seed: int) -> Pictures:
-    """Draw sample number `seed`: a piece of a spoken scene, one frame of it again and again, or dead leaves."""
-    rng = np.random.default_rng((seed, 31))
-    width, height = (UPSCALE * side for side in SIZES[int(rng.integers(len(SIZES)))])
-    if rng.random() < LEAVES_SHARE:
-        leaves = draw_leaves(seed, num_frames=NUM_FRAMES, width=width, height=height)
-        return Pictures(np.stack(list(leaves)), (0, 0, 0, 0))
-    sample = sample_ball_scene if rng.random() < BALL_SHARE else sample_scene
-    scene = sample(seed, seconds=2.0)
-    motion = move(scene, speak_line(scene, aloud=False), num_frames=50)
-    painter = ScenePainter(scene, motion, width=width, height=height)
-    start = int(rng.integers(50 - NUM_FRAMES))
-    if rng.random() < STILL_SHARE:
-        return Pictures(np.stack([painter.draw(start)] * NUM_FRAMES), painter.subject_box(start))
-    frames = [painter.draw(start + i) for i in range(NUM_FRAMES)]
-    return Pictures(np.stack(frames), painter.subject_box(start + NUM_FRAMES // 2))
-
-
-def cut(pictures: Pictures, rng: np.random.Generator, *, around_face: bool) -> Pictures:
-    """Return a square of the pictures, somewhere or around the face."""
-    height, width = pictures.frames.shape[1:3]
-    left, top, right, bottom = pictures.face
-    x, y = int(rng.integers(width - SIDE + 1)), int(rng.integers(height - SIDE + 1))
-    if around_face and right > left:
-        jitter_x, jitter_y = rng.integers(-SIDE // 4, SIDE // 4, 2)
-        x = int(np.clip((left + right - SIDE) // 2 + jitter_x, 0, width - SIDE))
-        y = int(np.clip((top + bottom - SIDE) // 2 + jitter_y, 0, height - SIDE))
-    frames = np.ascontiguousarray(pictures.frames[:, y : y + SIDE, x : x + SIDE])
-    return Pictures(frames, (left - x, top - y, right - x, bottom - y))
-
-
-def make_squares(seeds: range) -> Iterator[Pictures]:
-    """Draw these samples and cut two squares out of each."""
-    for seed in seeds:
-        pictures, rng = make_pictures(seed), np.random.default_rng((seed, 32))
-        yield cut(pictures, rng, around_face=True)
-        yield cut(pictures, rng, around_face=False)
 
 
 def shrink(pixels: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b 3 f h2 w2"]:
@@ -193,24 +136,32 @@ def size_loss(latent: Float[Tensor, "b c t h w"]) -> Tensor:
 def train_step(
     vae: VideoVae, optimizer: AdamW, batch: list[Pictures], generator: torch.Generator
 ) -> tuple[Tensor, Float[Tensor, "b 3 f h w"], Float[Tensor, "b 3 f h w"]]:
-    """One update; return the loss, the squares as drawn and as they are.
+    """One update; return the loss, the squares as drawn and as they are. All squares of a batch bring their latents, or none does.
 
-    The latents carry noise of random strength, as those of a transformer do, so the decoder learns to smooth them.
+    Latents that are read carry noise of random strength, so that the decoder learns to smooth; a network's are as they are.
     """
     pixels = torch.cat([from_bytes(sample.frames) for sample in batch])
-    true = pixels[:, :, MIDDLE]
+    given = [torch.from_numpy(sample.latent).float() for sample in batch if sample.latent is not None]
+    true = pixels if given else pixels[:, :, MIDDLE]
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        latent = vae.read(shrink(pixels))
-        alone = torch.rand(len(batch), 1, SEEN, 1, 1, generator=generator) < ALONE_SHARE
-        latent = torch.where(alone, latent[:, :, 1:2], latent)
-        level = MAX_LATENT_NOISE * torch.rand(len(batch), 1, 1, 1, 1, generator=generator)
-        drawn = vae.draw(latent + level * torch.randn(latent.shape, generator=generator))
+        latent = torch.stack(given) if given else vae.read(shrink(pixels))
+        shown = latent if given else _noised(latent, generator)
+        drawn = vae.draw(shown)
     loss = drawing_loss(drawn, true, face_weights([s.face for s in batch], *true.shape[-2:]))
     optimizer.zero_grad(set_to_none=True)
     (loss + SIZE_WEIGHT * size_loss(latent)).backward()
     torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
     optimizer.step()
     return loss.detach(), drawn.detach(), true
+
+
+def _noised(latent: Float[Tensor, "b c 3 h w"], generator: torch.Generator) -> Float[Tensor, "b c 3 h w"]:
+    """Return latents with noise of random strength; now and then the middle one stands for its neighbours."""
+    count = len(latent)
+    alone = torch.rand(count, 1, SEEN, 1, 1, generator=generator) < ALONE_SHARE
+    level = MAX_LATENT_NOISE * torch.rand(count, 1, 1, 1, 1, generator=generator)
+    noise = torch.randn(latent.shape, generator=generator)
+    return torch.where(alone, latent[:, :, 1:2], latent) + level * noise
 
 
 def psnr_db(drawn: Tensor, true: Tensor) -> float:
@@ -224,14 +175,18 @@ def run(
     minutes: float,
     resume: bool,
     decoder_only: bool = False,
+    network: Path | None = None,
     seed: int = 0,
     on_report: Callable[[Report], None] = lambda _: None,
 ) -> Path:
     """Train for a number of minutes (those of earlier runs included); return the checkpoint, out/video_vae.safetensors.
 
     With `resume`, a state found in `out` goes on, and a checkpoint without a state keeps its weights. With `decoder_only` the
-    latents stay as they are, for a transformer that has learned them.
+    latents stay as they are, for a transformer that has learned them; so they do with `network`, a folder of nano's weights: about half of
+    the squares are drawn from what that transformer brings back. Raises: WeightsMissing for a folder that is not whole.
     """
+    if network:
+        load_network(network)
     torch.manual_seed(seed)
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     state, checkpoint = out / "video_vae.state.safetensors", out / "video_vae.safetensors"
@@ -242,7 +197,7 @@ def run(
         vae.save(checkpoint)
     if not vae.motion.any():
         fit_motion(vae)
-    vae.encoder.requires_grad_(requires_grad=not decoder_only)
+    vae.encoder.requires_grad_(requires_grad=not (decoder_only or network))
     trained = [parameter for parameter in vae.parameters() if parameter.requires_grad]
     optimizer = AdamW(trained, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=1e-3)
     models, optimizers = {"encoder": vae.encoder, "decoder": vae.decoder}, {"adamw": optimizer}
@@ -257,7 +212,8 @@ def run(
 
     started = saved = time.monotonic()
     losses: list[Tensor] = []
-    with DrawnPool(make_squares, key=_shape, capacity=1200, passes=4.0, first_seed=step * BATCH + 1) as pool:
+    make = partial(_with_redrawn, network) if network else make_squares
+    with DrawnPool(make, key=_shape, capacity=1200, passes=4.0, first_seed=step * BATCH + 1) as pool:
         while (spent := before + (time.monotonic() - started) / 60) < minutes:
             scale = min(1, (step + 1) / WARMUP_STEPS) * max(0.02, 1 - spent / minutes) ** 0.5
             optimizer.param_groups[0]["lr"] = LEARNING_RATE * scale
@@ -275,6 +231,13 @@ def run(
                 saved = time.monotonic()
     save(minutes)
     return checkpoint
+
+
+def _with_redrawn(network: Path, seeds: range) -> Iterator[Pictures]:
+    """Yield squares of either kind by turns; a redrawn sample is cut into three times as many."""
+    for number, seed in enumerate(seeds):
+        sample = range(seed, seed + 1)
+        yield from make_squares(sample) if number % REDRAWN_EVERY else make_redrawn(sample, folder=network)
 
 
 def _shape(sample: Pictures) -> tuple[int, ...]:
