@@ -50,8 +50,9 @@ def codec_video(
         Path | None,
         typer.Option(
             "--for",
-            help="With --decoder-only: a run's folder; learn to draw what its network says.",
+            help="A folder of nano's weights: leave the latents as they are, and learn to draw what this network says.",
             exists=True,
+            file_okay=False,
         ),
     ] = None,
     threads: Threads = 1,

@@ -25,6 +25,7 @@ from happyhorse.model.video_vae import VideoVae, as_groups
 from happyhorse.shapes import FPS, SPACE_STRIDE, TIME_STRIDE, AudioShape, VideoShape
 from happyhorse.speech.phonemes import impact_rows
 from happyhorse.speech.speaker import Speech
+from happyhorse.training.squares import SCENE_FRAMES, Box
 from happyhorse.world.caption import caption, caption_of_setting
 from happyhorse.world.draw import ScenePainter
 from happyhorse.world.leaves import draw_leaves
@@ -43,10 +44,6 @@ TONE_WEIGHT = 2.5
 FACE_WEIGHT, MOUTH_WEIGHT = 3.0, 6.0
 MOUTH_VALUES = 3 * TIME_STRIDE
 
-Box = tuple[int, int, int, int]
-"""Left, top, right, bottom in pixels."""
-
-_PICTURES = 50  # frames of a scene of which one is a picture's
 _TONGUE_WEIGHTS = np.array([TONE_WEIGHT if language in ("zh", "yue") else 1.0 for language in TONGUES])
 _TONGUE_SHARES = _TONGUE_WEIGHTS / _TONGUE_WEIGHTS.sum()
 
@@ -150,7 +147,7 @@ class Staged:
         return ScenePainter(self.scene, self.motion, width=scale * self.width, height=scale * self.height)
 
 
-def staged(seed: int, kind: Kind) -> Staged:
+def stage(seed: int, kind: Kind) -> Staged:
     """Return sample number `seed` before it is drawn."""
     rng = np.random.default_rng((seed, 41))
     width, height = kind.sizes[int(rng.integers(len(kind.sizes)))]
@@ -167,18 +164,18 @@ def staged(seed: int, kind: Kind) -> Staged:
         num_frames = VideoShape.of_seconds(kind.seconds, height=height, width=width).latent().num_frames
         motion = move(scene, speech, num_frames=num_frames)
         return Staged(scene, speech, motion, 0, num_frames, width, height, is_photo)
-    motion = move(scene, speech, num_frames=_PICTURES)
-    first = _at_rest(scene, motion, int(rng.integers(_PICTURES)))
+    motion = move(scene, speech, num_frames=SCENE_FRAMES)
+    first = _at_rest(scene, motion, int(rng.integers(SCENE_FRAMES)))
     return Staged(scene, speech, motion, first, 1, width, height, is_photo)
 
 
 def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
     rng = np.random.default_rng((seed, 42))
-    acted = staged(seed, kind)
+    acted = stage(seed, kind)
     scene, first, num_frames = acted.scene, acted.first, acted.num_frames
     video_vae, audio_vae, _ = encoders(codecs)
     if kind.pictures:
-        frames, boxes = _drawn(acted, seed)
+        frames, boxes = _draw(acted, seed)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             video = video_vae.encode(from_bytes(frames))[0]
         weight = torch.stack([face_weight(box, acted.height, acted.width) for box in boxes])
@@ -200,7 +197,7 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
     return _Untold(video, weight, mouth, audio, texts, phonemes, acted.is_photo)
 
 
-def _drawn(acted: Staged, seed: int) -> tuple[NDArray[np.uint8], list[Box]]:
+def _draw(acted: Staged, seed: int) -> tuple[NDArray[np.uint8], list[Box]]:
     """Return a sample's frames, and for each latent the box around face or ball."""
     first, num_frames = acted.first, acted.num_frames
     lasts = range(first, first + num_frames, TIME_STRIDE)

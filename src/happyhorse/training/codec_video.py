@@ -5,9 +5,11 @@ Axes: b batch, c colours, f frames, h w height and width in pixels.
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,11 +19,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.optim import AdamW
 
+from happyhorse.errors import InvalidRequest
 from happyhorse.model.pixels import from_bytes
 from happyhorse.model.video_vae import BLOCK_VALUES, SEEN, UPSCALE, VideoVae, VideoVaeConfig, to_blocks
 from happyhorse.shapes import SPACE_STRIDE, TIME_STRIDE
 from happyhorse.training.draw import DrawnPool
-from happyhorse.training.redraw import load_network, make_redrawn
+from happyhorse.training.redraw import Redrawn, load_network, make_redrawn
 from happyhorse.training.squares import Box, Pictures, make_pictures, make_squares
 from happyhorse.training.state import load_state, save_state
 
@@ -38,16 +41,18 @@ FIT_SEED = 50_000_000
 LEARNING_RATE = 8e-4
 WARMUP_STEPS = 100
 BATCH = 12
-REDRAWN_EVERY = 4
+CHECKPOINT = "video_vae.safetensors"
 SAVE_EVERY_S = 60.0
 REPORT_EVERY = 50
-MAX_LATENT_NOISE = 0.1
-"""What true latents err by, so that none of their last digits is leant on."""
+MAX_LATENT_NOISE, MAX_NOISE_BESIDE_REDRAWN = 0.4, 0.1
+"""How far latents are made to err, in their own size: less where those of a network teach what its errors are."""
+
+Square = TypeVar("Square", Pictures, Redrawn)
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the trainer says now and then: mean loss since the last report; of the last batch, noise and all, PSNR and its gain over the bare projection."""
+    """What the trainer says now and then: mean loss since the last report; PSNR of the last batch that was read and its gain over the bare projection."""
 
     step: int
     minutes: float
@@ -134,34 +139,41 @@ def size_loss(latent: Float[Tensor, "b c t h w"]) -> Tensor:
 
 
 def train_step(
-    vae: VideoVae, optimizer: AdamW, batch: list[Pictures], generator: torch.Generator
+    vae: VideoVae, optimizer: AdamW, batch: list[Pictures], generator: torch.Generator, *, noise: float
 ) -> tuple[Tensor, Float[Tensor, "b 3 f h w"], Float[Tensor, "b 3 f h w"]]:
-    """One update; return the loss, the squares as drawn and as they are. All squares of a batch bring their latents, or none does.
+    """One update; return the loss, the squares as drawn and as they are.
 
-    Latents that are read carry noise of random strength, so that the decoder learns to smooth; a network's are as they are.
+    The latents carry noise of random strength, up to `noise`, as those of a transformer do, so the decoder learns to smooth them.
     """
     pixels = torch.cat([from_bytes(sample.frames) for sample in batch])
-    given = [torch.from_numpy(sample.latent).float() for sample in batch if sample.latent is not None]
-    true = pixels if given else pixels[:, :, MIDDLE]
+    true = pixels[:, :, MIDDLE]
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        latent = torch.stack(given) if given else vae.read(shrink(pixels))
-        shown = latent if given else _noised(latent, generator)
-        drawn = vae.draw(shown)
+        latent = vae.read(shrink(pixels))
+        alone = torch.rand(len(batch), 1, SEEN, 1, 1, generator=generator) < ALONE_SHARE
+        seen = torch.where(alone, latent[:, :, 1:2], latent)
+        level = noise * torch.rand(len(batch), 1, 1, 1, 1, generator=generator)
+        drawn = vae.draw(seen + level * torch.randn(latent.shape, generator=generator))
     loss = drawing_loss(drawn, true, face_weights([s.face for s in batch], *true.shape[-2:]))
-    optimizer.zero_grad(set_to_none=True)
-    (loss + SIZE_WEIGHT * size_loss(latent)).backward()
-    torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-    optimizer.step()
+    _update(vae, optimizer, loss + SIZE_WEIGHT * size_loss(latent))
     return loss.detach(), drawn.detach(), true
 
 
-def _noised(latent: Float[Tensor, "b c 3 h w"], generator: torch.Generator) -> Float[Tensor, "b c 3 h w"]:
-    """Return latents with noise of random strength; now and then the middle one stands for its neighbours."""
-    count = len(latent)
-    alone = torch.rand(count, 1, SEEN, 1, 1, generator=generator) < ALONE_SHARE
-    level = MAX_LATENT_NOISE * torch.rand(count, 1, 1, 1, 1, generator=generator)
-    noise = torch.randn(latent.shape, generator=generator)
-    return torch.where(alone, latent[:, :, 1:2], latent) + level * noise
+def redraw_step(vae: VideoVae, optimizer: AdamW, batch: list[Redrawn]) -> Tensor:
+    """One update on latents as a network says them; return the loss."""
+    true = torch.cat([from_bytes(sample.frames) for sample in batch])
+    latent = torch.stack([torch.from_numpy(sample.latent).float() for sample in batch])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        drawn = vae.draw(latent)
+    loss = drawing_loss(drawn, true, face_weights([s.face for s in batch], *true.shape[-2:]))
+    _update(vae, optimizer, loss)
+    return loss.detach()
+
+
+def _update(vae: VideoVae, optimizer: AdamW, loss: Tensor) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+    optimizer.step()
 
 
 def psnr_db(drawn: Tensor, true: Tensor) -> float:
@@ -182,29 +194,23 @@ def run(
     """Train for a number of minutes (those of earlier runs included); return the checkpoint, out/video_vae.safetensors.
 
     With `resume`, a state found in `out` goes on, and a checkpoint without a state keeps its weights. With `decoder_only` the
-    latents stay as they are, for a transformer that has learned them; so they do with `network`, a folder of nano's weights: about half of
-    the squares are drawn from what that transformer brings back. Raises: WeightsMissing for a folder that is not whole.
+    latents stay as they are, for a transformer that has learned them. So they do with `network`, a folder of nano's weights, by whose
+    transformer every other batch is drawn again. Raises: WeightsMissing for a folder that is not whole; InvalidRequest for a
+    network of other latents.
     """
-    if network:
-        load_network(network)
     torch.manual_seed(seed)
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-    state, checkpoint = out / "video_vae.state.safetensors", out / "video_vae.safetensors"
-    vae = VideoVae.load(checkpoint) if resume and checkpoint.exists() else VideoVae(VideoVaeConfig())
-    if not vae.basis.any():
-        fit_projection(vae)
-        out.mkdir(parents=True, exist_ok=True)
-        vae.save(checkpoint)
-    if not vae.motion.any():
-        fit_motion(vae)
-    vae.encoder.requires_grad_(requires_grad=not (decoder_only or network))
+    vae = _open(out, resume=resume, network=network)
+    vae.encoder.requires_grad_(requires_grad=not (decoder_only or network is not None))
     trained = [parameter for parameter in vae.parameters() if parameter.requires_grad]
     optimizer = AdamW(trained, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=1e-3)
     models, optimizers = {"encoder": vae.encoder, "decoder": vae.decoder}, {"adamw": optimizer}
+    state, checkpoint = out / "video_vae.state.safetensors", out / CHECKPOINT
     numbers: dict[str, int | float] = {"step": 0, "minutes": 0.0}
     if resume and state.exists():
         numbers = load_state(state, models=models, optimizers=optimizers)
     step, before = int(numbers["step"]), numbers["minutes"]
+    noise = MAX_LATENT_NOISE if network is None else MAX_NOISE_BESIDE_REDRAWN
 
     def save(spent: float) -> None:
         save_state(state, models=models, optimizers=optimizers, numbers={"step": step, "minutes": spent})
@@ -212,19 +218,25 @@ def run(
 
     started = saved = time.monotonic()
     losses: list[Tensor] = []
-    make = partial(_with_redrawn, network) if network else make_squares
-    with DrawnPool(make, key=_shape, capacity=1200, passes=4.0, first_seed=step * BATCH + 1) as pool:
+    with ExitStack() as stack:
+        pool = stack.enter_context(_pool(make_squares, step))
+        again = (
+            None
+            if network is None
+            else stack.enter_context(_pool(partial(make_redrawn, folder=network), step))
+        )
         while (spent := before + (time.monotonic() - started) / 60) < minutes:
-            scale = min(1, (step + 1) / WARMUP_STEPS) * max(0.02, 1 - spent / minutes) ** 0.5
-            optimizer.param_groups[0]["lr"] = LEARNING_RATE * scale
-            loss, drawn, true = train_step(vae, optimizer, pool.batch(BATCH, rng), generator)
-            losses.append(loss)
+            optimizer.param_groups[0]["lr"] = LEARNING_RATE * learning_scale(step, spent / minutes)
+            if again and step % 2:
+                losses.append(redraw_step(vae, optimizer, again.batch(BATCH, rng)))
+            else:
+                loss, drawn, true = train_step(vae, optimizer, pool.batch(BATCH, rng), generator, noise=noise)
+                losses.append(loss)
+                gained = shrink(drawn), shrink(true)
             step += 1
             if step % REPORT_EVERY == 0:
-                small = shrink(true)
-                psnr = psnr_db(shrink(drawn), small)
-                gain = psnr - psnr_db(vae.bare(small), small)
-                on_report(Report(step, spent, float(torch.stack(losses).mean()), psnr, gain))
+                psnr, bare = psnr_db(*gained), psnr_db(vae.bare(gained[1]), gained[1])
+                on_report(Report(step, spent, float(torch.stack(losses).mean()), psnr, psnr - bare))
                 losses = []
             if time.monotonic() - saved > SAVE_EVERY_S:
                 save(spent)
@@ -233,12 +245,43 @@ def run(
     return checkpoint
 
 
-def _with_redrawn(network: Path, seeds: range) -> Iterator[Pictures]:
-    """Yield squares of either kind by turns; a redrawn sample is cut into three times as many."""
-    for number, seed in enumerate(seeds):
-        sample = range(seed, seed + 1)
-        yield from make_squares(sample) if number % REDRAWN_EVERY else make_redrawn(sample, folder=network)
+def learning_scale(step: int, progress: float) -> float:
+    """Warm up, then fall as the square root of the time that is left."""
+    return min(1, (step + 1) / WARMUP_STEPS) * max(0.02, 1 - progress) ** 0.5
 
 
-def _shape(sample: Pictures) -> tuple[int, ...]:
+def _open(out: Path, *, resume: bool, network: Path | None) -> VideoVae:
+    """Return the codec to go on with: that in `out`, else the network's, else a new one with its projection fitted."""
+    checkpoint = out / CHECKPOINT
+    vae = VideoVae.load(checkpoint) if resume and checkpoint.exists() else None
+    if network is not None:
+        learned = VideoVae.load(load_network(network).codecs.video)
+        if vae is not None and not _same_latents(vae, learned):
+            raise InvalidRequest(
+                f"{checkpoint} has other latents than the network in {network}; give --out an empty folder to go on from that network's codec",
+                field="for",
+            )
+        vae = vae or learned
+    vae = vae or VideoVae(VideoVaeConfig())
+    if not vae.basis.any():
+        fit_projection(vae)
+        out.mkdir(parents=True, exist_ok=True)
+        vae.save(checkpoint)
+    if not vae.motion.any():
+        fit_motion(vae)
+    return vae
+
+
+def _same_latents(one: VideoVae, other: VideoVae) -> bool:
+    """Whether two codecs encode alike, whatever they draw."""
+    mine, theirs = one.state_dict(), other.state_dict()
+    read = [name for name in mine if not name.startswith(("decoder.", "motion"))]
+    return one.config == other.config and all(torch.equal(mine[name], theirs[name]) for name in read)
+
+
+def _pool(make: Callable[[range], Iterator[Square]], step: int) -> DrawnPool[Square]:
+    return DrawnPool(make, key=_shape, capacity=1200, passes=4.0, first_seed=step * BATCH + 1)
+
+
+def _shape(sample: Pictures | Redrawn) -> tuple[int, ...]:
     return sample.frames.shape

@@ -23,19 +23,19 @@ SIDE = 96 * UPSCALE
 LEAVES_SHARE, BALL_SHARE, STILL_SHARE = 0.12, 0.15, 0.1
 NUM_FRAMES = SEEN * TIME_STRIDE
 
+SCENE_FRAMES = 50
+"""Frames of a scene that a sample is taken from."""
+
 Box = tuple[int, int, int, int]
+"""Left, top, right, bottom in pixels."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Frames of three latents drawn at the decoder's size, (12, h, w, 3), and the face's box: left, top, right, bottom; may lie outside.
-
-    Where the three latents are a network's, (c, 3, h32, w32), the frames are the middle one's alone: (4, h, w, 3).
-    """
+    """Frames of three latents drawn at the decoder's size, (12, h, w, 3), and the face's box, which may lie outside."""
 
     frames: NDArray[np.uint8]
     face: Box
-    latent: NDArray[np.float16] | None = None
 
 
 def make_pictures(seed: int) -> Pictures:
@@ -47,9 +47,9 @@ def make_pictures(seed: int) -> Pictures:
         return Pictures(np.stack(list(leaves)), (0, 0, 0, 0))
     sample = sample_ball_scene if rng.random() < BALL_SHARE else sample_scene
     scene = sample(seed, seconds=2.0)
-    motion = move(scene, speak_line(scene, aloud=False), num_frames=50)
+    motion = move(scene, speak_line(scene, aloud=False), num_frames=SCENE_FRAMES)
     painter = ScenePainter(scene, motion, width=width, height=height)
-    start = int(rng.integers(50 - NUM_FRAMES))
+    start = int(rng.integers(SCENE_FRAMES - NUM_FRAMES))
     if rng.random() < STILL_SHARE:
         return Pictures(np.stack([painter.draw(start)] * NUM_FRAMES), painter.subject_box(start))
     frames = [painter.draw(start + i) for i in range(NUM_FRAMES)]
