@@ -1,5 +1,8 @@
 """The rows of the table that need no network: codec, colour pairs, starts; each is right about clips whose answer is known."""
 
+from importlib import resources
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ from happyhorse.eval.codec import edge_energy, measure_codec
 from happyhorse.eval.first_frame import personas, read_start
 from happyhorse.eval.swap import swap_pairs, try_swaps
 from happyhorse.media.write import encode
+from happyhorse.model.text import TextEncoder
 from happyhorse.model.video_vae import BLOCK_VALUES, VideoVae, VideoVaeConfig
 
 SIZE = (448, 256)
@@ -58,11 +62,20 @@ def test_a_codec_that_keeps_more_measures_better():
     assert 0 < coarse.edges < finer.edges < 1
 
 
-def test_pairs_differ_in_nothing_but_which_colour_goes_where(tmp_path):
-    scene, other = next(swap_pairs(1))
-    mine, theirs = scene.attributes(), other.attributes()
-    assert {name for name in mine if mine[name] != theirs[name]} == {"hair_colour", "top_colour"}
-    right = [{"hair_colour": s["hair_colour"], "top_colour": s["top_colour"]} for s in (mine, theirs)]
+def test_both_prompts_of_a_pair_name_both_colours_each_the_other_way_round():
+    reader = TextEncoder.load(Path(str(resources.files("happyhorse") / "weights/nano/text.safetensors")))
+    for one, other in swap_pairs(20):
+        assert one.colours == other.colours[::-1]
+        read = [
+            tuple(reading[name].value for name in ("hair_colour", "top_colour"))
+            for reading in reader.read([one.prompt, other.prompt])
+        ]
+        assert read == [one.colours, other.colours]
+
+
+def test_a_pair_is_right_when_both_clips_show_their_colours(tmp_path):
+    pair = next(swap_pairs(1))
+    right = [dict(zip(("hair_colour", "top_colour"), asked.colours, strict=True)) for asked in pair]
     prompts = []
 
     def make(prompt, seed, path):
@@ -71,7 +84,7 @@ def test_pairs_differ_in_nothing_but_which_colour_goes_where(tmp_path):
 
     (good,) = try_swaps(make, Reader(right), folder=tmp_path, count=1)
     assert good.right
-    assert prompts[0] != prompts[1]
+    assert prompts == [asked.prompt for asked in pair]
     (bad,) = try_swaps(make, Reader([right[0], right[0]]), folder=tmp_path, count=1)
     assert not bad.right
 

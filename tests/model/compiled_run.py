@@ -7,6 +7,7 @@ import json
 import sys
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from tempfile import TemporaryDirectory
 
 import ranked
@@ -89,23 +90,33 @@ def main(names: str, way: str, device_name: str) -> None:
     torch.manual_seed(0)
     device, speedups = torch.device(device_name), Speedups.named(names.split(","), field="speedups")
     options = {"device": device, **WAYS[way]}
+    # What a way keeps is dynamo's matter, and torch writes C++ for a minute: on a CPU it does so for one of them.
+    backend = "inductor" if way == "resident" or device.type == "cuda" else "aot_eager"
     values = dict(open_random(CONFIG, device=CPU, fp8=options.get("fp8", False))[1])
     with torch.inference_mode():
         expected = passes(network(values, PLAIN, **{**options, "products": False}), device)
         plain_error = error(expected, passes(network(values, PLAIN, **options), device))
         assert all(float(tensor.std()) > 0.3 for tensor in expected)
         if way != TWO_PROCESSES:
-            compare(None, None, network(values, speedups, **options), expected, plain_error)
+            compare(None, None, network(values, speedups, **options), expected, plain_error, backend)
             return
     ranked.PATIENCE = timedelta(minutes=20)
     with TemporaryDirectory() as folder:
-        ranked.run_ranks(compare, 2, folder, network(values, speedups, **options), expected, plain_error)
+        ranked.run_ranks(
+            compare, 2, folder, network(values, speedups, **options), expected, plain_error, backend
+        )
 
 
 def compare(
-    ranks: Ranks | None, _folder: str | None, fast: Transformer, expected: list[Tensor], plain_error: float
+    ranks: Ranks | None,
+    _folder: str | None,
+    fast: Transformer,
+    expected: list[Tensor],
+    plain_error: float,
+    backend: str,
 ) -> None:
     """Say it in JSON, of several processes in the first."""
+    torch.compile = partial(torch.compile, backend=backend)
     fast.ranks = ranks
     device = expected[0].device
     found = passes(fast, device)

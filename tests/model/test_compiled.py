@@ -40,7 +40,7 @@ def run(folder: Path, names: str, way: str, device: str) -> dict[str, float]:
 
 on_a_gpu = pytest.mark.gpu
 DEVICES = ["cpu", pytest.param("cuda", marks=on_a_gpu)]
-# Compiling takes most of a minute each: on the CPU, what a harder way includes is left to it.
+# On the CPU what a harder way includes is left to it, and only "resident" above is compiled to the end.
 PLACES = [
     *(pytest.param(way, "cpu", id=way) for way in sorted(WAYS.keys() - {"resident", "fp8 products"})),
     *(pytest.param(way, "cuda", marks=on_a_gpu, id=f"{way}, GPU") for way in sorted(WAYS.keys() - {TWO_PROCESSES})),

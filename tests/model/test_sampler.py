@@ -178,3 +178,37 @@ def test_without_sharing_the_noise_is_the_plain_one():
     plain = torch.randn(1, 4, 3, 2, 2, generator=torch.Generator().manual_seed(5))
     drawn = video_noise((1, 4, 3, 2, 2), shared=0.0, generator=torch.Generator().manual_seed(5))
     assert torch.equal(drawn, plain)
+
+
+@pytest.mark.parametrize("kind", ["euler", "renoise"])
+def test_a_run_that_begins_at_a_later_step_ends_as_the_whole_one(kind: Kind) -> None:
+    def quiet(like: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(like, 0.1)
+
+    def network(x: Latents) -> Latents:
+        return Latents(torch.sin(x.video), torch.cos(x.audio))
+
+    settings = SamplerSettings(kind, 6, 3.0)
+    whole = list(denoise_steps(network, _noise(), settings=settings, noise=quiet))
+    rest = list(denoise_steps(network, whole[3].after, settings=settings, noise=quiet, first_step=4))
+    assert [step.index for step in rest] == [4, 5]
+    assert [step.sigma for step in rest] == [step.sigma for step in whole[4:]]
+    torch.testing.assert_close(rest[-1].after, whole[-1].after)
+
+
+def test_fresh_noise_is_shared_by_frames_as_the_first_was() -> None:
+    drawn = gaussian(torch.Generator().manual_seed(0), shared=0.7)(torch.empty(1, 64, 4, 16, 16))
+    frames = drawn[0].transpose(0, 1).flatten(1)
+    expected = torch.full((4, 4), 0.7).fill_diagonal_(1.0)
+    torch.testing.assert_close(torch.cov(frames), expected, atol=0.03, rtol=0)
+    sound = gaussian(torch.Generator().manual_seed(0), shared=0.7)(torch.empty(1, 999, 64))
+    assert sound.std().item() == pytest.approx(1, abs=0.02)
+
+
+def test_renoising_without_a_source_of_noise_shares_it_among_frames_too() -> None:
+    torch.manual_seed(0)
+    start = Latents(torch.zeros(1, 64, 4, 16, 16), torch.zeros(1, 9, 4))
+    settings = SamplerSettings("renoise", 2, 1.0, shared_noise=0.7)
+    first, _ = denoise_steps(lambda x: Latents(x.video * 0, x.audio * 0), start, settings=settings)
+    frames = first.after.video[0].transpose(0, 1).flatten(1)
+    assert torch.corrcoef(frames)[0, 1].item() == pytest.approx(0.7, abs=0.03)

@@ -1,20 +1,25 @@
 """The video codec's trainer: squares hold what they say, weights lie on the face, a few steps on one square help."""
 
-import numpy as np
+from importlib import resources
+from pathlib import Path
+
 import pytest
 import torch
 from torch.optim import AdamW
 
+from happyhorse.errors import InvalidRequest
 from happyhorse.model.pixels import from_bytes
 from happyhorse.model.video_vae import BLOCK_VALUES, VideoVae, VideoVaeConfig
 from happyhorse.training import codec_video as codec
+from happyhorse.training.squares import make_pictures, make_squares
 
+SHIPPED = Path(str(resources.files("happyhorse") / "weights/nano"))
 TINY = VideoVaeConfig(16, (16, 16, 16), (1, 1, 1), (16, 16, 16), (1, 1, 1))
 
 
 @pytest.fixture(scope="module")
 def squares():
-    return list(codec.make_squares(range(1, 4)))
+    return list(make_squares(range(1, 4)))
 
 
 @pytest.fixture
@@ -23,29 +28,6 @@ def vae():
     made = VideoVae(TINY)
     made.fit(torch.zeros(BLOCK_VALUES), torch.linalg.qr(torch.randn(BLOCK_VALUES, 16)).Q, torch.ones(16))
     return made
-
-
-def test_a_seed_gives_the_same_two_squares_again(squares):
-    again = list(codec.make_squares(range(2, 3)))
-    assert len(squares) == 6
-    for one, other in zip(squares[2:4], again, strict=True):
-        assert np.array_equal(one.frames, other.frames)
-        assert one.face == other.face
-    assert {square.frames.shape for square in squares} == {(codec.NUM_FRAMES, codec.SIDE, codec.SIDE, 3)}
-
-
-def test_a_square_around_the_face_holds_its_middle():
-    frames = np.zeros((codec.NUM_FRAMES, 256, 448, 3), np.uint8)
-    frames[:, 100:180, 200:260] = 255
-    pictures = codec.Pictures(frames, (200, 100, 260, 180))
-    for seed in range(20):
-        cut = codec.cut(pictures, np.random.default_rng(seed), around_face=True)
-        left, top, right, bottom = cut.face
-        assert 0 <= (left + right) // 2 < codec.SIDE
-        assert 0 <= (top + bottom) // 2 < codec.SIDE
-        box = cut.frames[0, max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
-        assert (box == 255).all()
-        assert (cut.frames[0] == 255).sum() == box.size
 
 
 def test_the_mouth_counts_most_the_face_more_and_a_picture_one_on_average():
@@ -71,9 +53,36 @@ def test_steps_on_one_batch_draw_it_better_and_move_the_encoder(vae, squares):
     batch, losses = squares[:2], []
     for _ in range(8):
         generator = torch.Generator().manual_seed(0)
-        losses.append(codec.train_step(vae, optimizer, batch, generator)[0].item())
+        losses.append(codec.train_step(vae, optimizer, batch, generator, noise=0.1)[0].item())
     assert losses[-1] < losses[0]
     assert any(parameter.any() for parameter in vae.encoder.layers[-1].parameters())
+
+
+@pytest.mark.slow
+def test_what_a_network_says_is_learned_beside_what_is_read_and_the_encoder_stays(tmp_path, monkeypatch):
+    steps = []
+    for name in ("train_step", "redraw_step"):
+        step = getattr(codec, name)
+        monkeypatch.setattr(
+            codec, name, lambda *a, name=name, step=step, **k: steps.append(name) or step(*a, **k)
+        )
+    monkeypatch.setattr(codec, "BATCH", 2)
+    codec.run(out=tmp_path, minutes=1.0, resume=True, network=SHIPPED)
+    assert steps[:2] == ["train_step", "redraw_step"]
+    before, after = (VideoVae.load(folder / "video_vae.safetensors") for folder in (SHIPPED, tmp_path))
+    pixels = torch.rand(1, 3, 5, 32, 32)
+    assert torch.equal(after.encode(pixels), before.encode(pixels))
+    assert not torch.equal(after.decoder.conv_out.weight, before.decoder.conv_out.weight)
+
+
+def test_a_decoder_of_other_latents_than_the_networks_is_refused_before_anything_is_drawn(tmp_path, vae):
+    vae.save(tmp_path / "video_vae.safetensors")
+    written = (tmp_path / "video_vae.safetensors").read_bytes()
+    with pytest.raises(
+        InvalidRequest, match=r"has other latents than the network in .*; give --out an empty folder"
+    ):
+        codec.run(out=tmp_path, minutes=1.0, resume=True, network=SHIPPED)
+    assert (tmp_path / "video_vae.safetensors").read_bytes() == written
 
 
 def test_a_frozen_encoder_keeps_its_latents(tmp_path, monkeypatch, vae):
@@ -94,7 +103,7 @@ def test_a_fitted_motion_draws_unseen_scenes_better(monkeypatch, vae):
     basis = torch.linalg.qr(torch.randn(BLOCK_VALUES, 16)).Q
     basis[:, 0] = BLOCK_VALUES**-0.5  # brightness, so that there is something to predict from
     vae.fit(torch.zeros(BLOCK_VALUES), basis, torch.ones(16))
-    pixels = from_bytes(codec.make_pictures(5).frames)
+    pixels = from_bytes(make_pictures(5).frames)
     small, latent = codec.shrink(pixels), vae.read(codec.shrink(pixels))
     before = codec.psnr_db(codec.shrink(vae.draw(latent)), small[:, :, codec.MIDDLE])
     codec.fit_motion(vae)

@@ -46,6 +46,15 @@ def codec_video(
     decoder_only: Annotated[
         bool, typer.Option("--decoder-only", help="Leave the latents as they are.")
     ] = False,
+    network: Annotated[
+        Path | None,
+        typer.Option(
+            "--for",
+            help="A folder of nano's weights: leave the latents as they are, and learn to draw what this network says.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
     threads: Threads = 1,
 ) -> None:
     """Train the codec of pictures.
@@ -61,6 +70,7 @@ def codec_video(
             minutes=minutes,
             resume=resume,
             decoder_only=decoder_only,
+            network=network,
             on_report=lambda report: say(str(report)),
         )
     )

@@ -40,7 +40,7 @@ from happyhorse.model.complete import Reading, choose, complete, shows_ball
 from happyhorse.model.pack import Latents, pack
 from happyhorse.model.phonemes import Spoken, phonemes_of
 from happyhorse.model.pixels import from_bytes, to_bytes
-from happyhorse.model.sampler import OnStep, SamplerSettings, Step, Velocity, denoise, video_noise
+from happyhorse.model.sampler import OnStep, SamplerSettings, Step, Velocity, denoise, gaussian, video_noise
 from happyhorse.model.still import StillPicture
 from happyhorse.model.text import TextEncoder
 from happyhorse.model.video_vae import VideoVae
@@ -170,12 +170,13 @@ class LocalEngine(OnePass):
             first = self._first_frame(plan)
         elif settings.picture_first:
             start = self._noise(replace(shape, frames=1), 0, generator)
-            first = self._sample(start, texts, [], settings=settings).video
+            first = self._sample(start, texts, [], settings=settings, generator=generator).video
         return self._sample(
             self._noise(shape, shape.audio().num_latents, generator),
             texts,
             self._heard(plan, chosen, reading),
             settings=settings,
+            generator=generator,
             first=first,
             on_step=lambda step: reporter.say(
                 "base", step.index + 1, step.num_steps, preview=self._glimpse(plan, step)
@@ -203,6 +204,7 @@ class LocalEngine(OnePass):
         spoken: list[Spoken],
         *,
         settings: SamplerSettings,
+        generator: torch.Generator,
         first: Float[Tensor, "1 c 1 h w"] | None = None,
         on_step: OnStep | None = None,
     ) -> Latents:
@@ -227,6 +229,7 @@ class LocalEngine(OnePass):
             settings=settings,
             unconditional=velocity_for(texts[1:], []) if settings.guidance else None,
             first_frame=first,
+            noise=gaussian(generator, shared=settings.shared_noise),
             on_step=on_step,
         )
 

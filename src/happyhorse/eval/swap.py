@@ -16,8 +16,16 @@ from happyhorse.world.scene import Scene, sample_scene
 
 FIRST_SEED = 3_300_000_000
 """Scenes from here on are never trained on."""
-_ASKED = frozenset({"gender", "hair_colour", "top_colour", "environment"})
+_KEPT = frozenset({"gender", "hair_colour", "top_colour", "environment"})
 _COLOURS = ("hair_colour", "top_colour")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A prompt and the colours of (hair, top) that it names."""
+
+    prompt: str
+    colours: tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -30,16 +38,19 @@ class Swap:
     right: bool
 
 
-def swap_pairs(count: int) -> Iterator[tuple[Scene, Scene]]:
-    """Yield unseen scenes with those whose two colours are exchanged."""
+def swap_pairs(count: int) -> Iterator[tuple[Asked, Asked]]:
+    """Yield prompts of unseen scenes, each with that of the same scene with its two colours exchanged; all of them name both."""
     found, seed = 0, FIRST_SEED
     while found < count:
         scene = sample_scene(seed, seconds=3)
         other = swapped_colours(scene)
         seed += 1
-        if other is not None and scene.line:
+        if other is None or not scene.line:
+            continue
+        told = [caption(each, np.random.default_rng(seed), keep=_KEPT) for each in (scene, other)]
+        if all(one.mentioned >= set(_COLOURS) for one in told):
             found += 1
-            yield scene, other
+            yield Asked(told[0].text, _colours_of(scene)), Asked(told[1].text, _colours_of(other))
 
 
 def try_swaps(
@@ -49,14 +60,17 @@ def try_swaps(
     folder.mkdir(parents=True, exist_ok=True)
     swaps = []
     for number, pair in enumerate(swap_pairs(count)):
-        prompts, read = [], []
-        for side, scene in enumerate(pair):
-            told = caption(scene, np.random.default_rng(number), keep=_ASKED)
-            prompts.append(told.text)
+        read = []
+        for side, asked in enumerate(pair):
             path = folder / f"swap-{number:03d}-{side}.mp4"
-            make(told.text, number, path)
+            make(asked.prompt, number, path)
             seen = instrument.read(as_pictures(np.asarray(decode_video(path, size=READ_SIZE))[5::12]))
             read.append((seen["hair_colour"], seen["top_colour"]))
-        asked = [tuple(scene.attributes()[name] for name in _COLOURS) for scene in pair]
-        swaps.append(Swap((prompts[0], prompts[1]), (read[0], read[1]), read == asked))
+        prompts, colours = zip(*((asked.prompt, asked.colours) for asked in pair), strict=True)
+        swaps.append(Swap(prompts, (read[0], read[1]), read == list(colours)))
     return swaps
+
+
+def _colours_of(scene: Scene) -> tuple[str, str]:
+    hair, top = (scene.attributes()[name] for name in _COLOURS)
+    return hair, top

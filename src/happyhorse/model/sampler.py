@@ -102,10 +102,12 @@ def timestep_of(sigma: float) -> int:
     return int(1000 * sigma)
 
 
-def gaussian(generator: torch.Generator | None) -> Noise:
-    """Return a noise source drawing from `generator`, or from torch's global one."""
+def gaussian(generator: torch.Generator | None, *, shared: float = 0.0) -> Noise:
+    """Return a noise source drawing from `generator`, or from torch's global one; frames of a video share noise as in `video_noise`."""
 
     def draw(like: Tensor) -> Tensor:
+        if shared and like.ndim == 5:
+            return video_noise(tuple(like.shape), shared=shared, generator=generator).to(like.device)
         return torch.randn(like.shape, generator=generator, dtype=torch.float32, device=like.device)
 
     return draw
@@ -118,10 +120,11 @@ def video_noise(
 
     Frames that start alike end alike: who is there and where is decided once. Source: Ge et al., arXiv:2305.10474.
     """
-    alone = torch.randn(shape, generator=generator)
+    device = generator.device if generator else None
+    alone = torch.randn(shape, generator=generator, device=device)
     if not shared:
         return alone
-    same = torch.randn((*shape[:2], 1, *shape[3:]), generator=generator)
+    same = torch.randn((*shape[:2], 1, *shape[3:]), generator=generator, device=device)
     return math.sqrt(shared) * same + math.sqrt(1 - shared) * alone
 
 
@@ -173,7 +176,7 @@ class Euler:
 
 
 class Renoise:
-    """Steps of the distilled model: go to the clean estimate, then back to the next level with fresh noise."""
+    """Steps of the distilled model and of nano: go to the clean estimate, then back to the next level with fresh noise."""
 
     def __init__(self, sigmas: list[float], noise: Noise) -> None:
         self.sigmas = sigmas
@@ -242,14 +245,19 @@ def denoise_steps(
     first_frame: Float[Tensor, "b c 1 h w"] | None = None,
     update_audio: bool = True,
     noise: Noise | None = None,
+    first_step: int = 0,
 ) -> Iterator[Step]:
-    """Yield each step of `denoise` as it is taken. Stop iterating to cancel."""
+    """Yield each step of `denoise` as it is taken. Stop iterating to cancel.
+
+    With a `first_step`, `start` is latents that hold as much noise as that step's sigma says.
+    """
     if (settings.guidance is None) != (unconditional is None):
         raise ValueError("guidance and an unconditional velocity come together or not at all")
-    sigmas = sigmas_of(settings.num_steps, shift=settings.shift)
-    for_video, for_audio = (_solver(settings.kind, sigmas, noise or gaussian(None)) for _ in range(2))
+    sigmas = sigmas_of(settings.num_steps, shift=settings.shift)[first_step:]
+    noise = noise or gaussian(None, shared=settings.shared_noise)
+    for_video, for_audio = (_solver(settings.kind, sigmas, noise) for _ in range(2))
     video, audio = start.video.float(), start.audio.float()
-    for index in range(settings.num_steps):
+    for index in range(len(sigmas) - 1):
         seen = Latents(with_first_frame(video, first_frame), audio)
         moving = velocity(seen)
         if settings.guidance is not None and unconditional is not None:
@@ -257,7 +265,8 @@ def denoise_steps(
         video = for_video.step(index, seen.video, moving.video.float())
         if update_audio:
             audio = for_audio.step(index, seen.audio, moving.audio.float())
-        yield Step(index, settings.num_steps, sigmas[index], seen, moving, Latents(video, audio))
+        number = first_step + index
+        yield Step(number, settings.num_steps, sigmas[index], seen, moving, Latents(video, audio))
 
 
 def denoise(

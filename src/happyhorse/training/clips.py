@@ -25,6 +25,7 @@ from happyhorse.model.video_vae import VideoVae, as_groups
 from happyhorse.shapes import FPS, SPACE_STRIDE, TIME_STRIDE, AudioShape, VideoShape
 from happyhorse.speech.phonemes import fall_rows
 from happyhorse.speech.speaker import Speech
+from happyhorse.training.squares import SCENE_FRAMES, Box
 from happyhorse.world.caption import caption, caption_of_setting
 from happyhorse.world.draw import ScenePainter
 from happyhorse.world.leaves import draw_leaves
@@ -128,7 +129,26 @@ def make_clips(seeds: range, *, kind: Kind, codecs: Codecs) -> list[Clip]:
     ]
 
 
-def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
+@dataclass(frozen=True)
+class Staged:
+    """A scene as it is acted: what is said, how everything moves, and the frames of it that are a sample."""
+
+    scene: Scene
+    speech: Speech | None
+    motion: Motion
+    first: int
+    num_frames: int
+    width: int
+    height: int
+    is_photo: bool
+
+    def painter(self, scale: int = 1) -> ScenePainter:
+        """Return what draws its frames, at so many times its size."""
+        return ScenePainter(self.scene, self.motion, width=scale * self.width, height=scale * self.height)
+
+
+def stage(seed: int, kind: Kind) -> Staged:
+    """Return sample number `seed` before it is drawn."""
     rng = np.random.default_rng((seed, 41))
     width, height = kind.sizes[int(rng.integers(len(kind.sizes)))]
     sample = sample_ball_scene if rng.random() < kind.balls else sample_scene
@@ -142,39 +162,53 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
     speech = speak_line(scene, aloud=kind.seconds > 0)
     if kind.seconds:
         num_frames = VideoShape.of_seconds(kind.seconds, height=height, width=width).latent().num_frames
-        first, total = 0, num_frames
-    else:
-        first, num_frames, total = int(rng.integers(50)), 1, 50
-    motion = move(scene, speech, num_frames=total)
-    if not kind.seconds:
-        first = _at_rest(scene, motion, first)
+        motion = move(scene, speech, num_frames=num_frames)
+        return Staged(scene, speech, motion, 0, num_frames, width, height, is_photo)
+    motion = move(scene, speech, num_frames=SCENE_FRAMES)
+    first = _at_rest(scene, motion, int(rng.integers(SCENE_FRAMES)))
+    return Staged(scene, speech, motion, first, 1, width, height, is_photo)
+
+
+def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
+    rng = np.random.default_rng((seed, 42))
+    acted = stage(seed, kind)
+    scene, first, num_frames = acted.scene, acted.first, acted.num_frames
     video_vae, audio_vae, _ = encoders(codecs)
     if kind.pictures:
-        lasts = range(first, first + num_frames, TIME_STRIDE)
-        if is_photo:
-            drawn = draw_leaves(seed, num_frames=num_frames, width=width, height=height, camera=motion)
-            boxes = [(0, 0, 0, 0) for _ in lasts]
-        else:
-            painter = ScenePainter(scene, motion, width=width, height=height)
-            drawn = (painter.draw(first + i) for i in range(num_frames))
-            boxes = [_box_over(painter, max(first, last - TIME_STRIDE + 1), last) for last in lasts]
-        frames = np.stack(list(drawn))
+        frames, boxes = _draw(acted, seed)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             video = video_vae.encode(from_bytes(frames))[0]
-        weight = torch.stack([face_weight(box, height, width) for box in boxes])
-        mouth = mouth_shapes(_with_height(motion, scene), first, num_frames)
+        weight = torch.stack([face_weight(box, acted.height, acted.width) for box in boxes])
+        mouth = mouth_shapes(_with_height(acted.motion, scene), first, num_frames)
     else:
         video = torch.zeros(video_vae.config.latent_channels, 1 + (num_frames - 1) // TIME_STRIDE, 0, 0)
         weight, mouth = video[0], torch.zeros(video.shape[1], MOUTH_VALUES)
     if kind.seconds:
-        sound = render(scene, speech, num_samples=AudioShape(num_frames).num_samples)
+        sound = render(scene, acted.speech, num_samples=AudioShape(num_frames).num_samples)
         audio = audio_vae.encode(torch.from_numpy(sound)[None])[0]
     else:
         audio = torch.zeros(0, audio_vae.config.latent_channels)
-    rows = phonemes_of(heard(scene, speech, first=first, num_frames=num_frames), num_audio=num_frames)
-    texts = [caption_of_setting(scene, rng).text if is_photo else tell(scene, rng) for _ in range(CAPTIONS)]
-    told = torch.cat([rows.ids, rows.starts, rows.log_durations])
-    return _Untold(video, weight, mouth, audio, texts, told, is_photo)
+    told = heard(scene, acted.speech, first=first, num_frames=num_frames)
+    rows = phonemes_of(told, num_audio=num_frames)
+    texts = [
+        caption_of_setting(scene, rng).text if acted.is_photo else tell(scene, rng) for _ in range(CAPTIONS)
+    ]
+    phonemes = torch.cat([rows.ids, rows.starts, rows.log_durations])
+    return _Untold(video, weight, mouth, audio, texts, phonemes, acted.is_photo)
+
+
+def _draw(acted: Staged, seed: int) -> tuple[NDArray[np.uint8], list[Box]]:
+    """Return a sample's frames, and for each latent the box around face or ball."""
+    first, num_frames = acted.first, acted.num_frames
+    lasts = range(first, first + num_frames, TIME_STRIDE)
+    if acted.is_photo:
+        leaves = draw_leaves(
+            seed, num_frames=num_frames, width=acted.width, height=acted.height, camera=acted.motion
+        )
+        return np.stack(list(leaves)), [(0, 0, 0, 0) for _ in lasts]
+    painter = acted.painter()
+    frames = np.stack([painter.draw(first + i) for i in range(num_frames)])
+    return frames, [_box_over(painter, max(first, last - TIME_STRIDE + 1), last) for last in lasts]
 
 
 def _at_rest(scene: Scene, motion: Motion, first: int) -> int:
@@ -213,7 +247,7 @@ def tell(scene: Scene, rng: np.random.Generator) -> str:
     return complete(told.text, {name: facts[name] for name in facts if reading[name] is None}, reading)
 
 
-def face_weight(box: tuple[int, int, int, int], height: int, width: int) -> Float[Tensor, "h w"]:
+def face_weight(box: Box, height: int, width: int) -> Float[Tensor, "h w"]:
     """Return what each latent counts: 1, more by the share of it that the face covers, most where the mouth moves."""
     left, top, right, bottom = box
     counts = torch.ones(height, width)
@@ -222,7 +256,7 @@ def face_weight(box: tuple[int, int, int, int], height: int, width: int) -> Floa
     return F.avg_pool2d(counts[None], SPACE_STRIDE)[0]
 
 
-def _box_over(painter: ScenePainter, first: int, last: int) -> tuple[int, int, int, int]:
+def _box_over(painter: ScenePainter, first: int, last: int) -> Box:
     """The box around face or ball in frames `first` to `last`, those of one latent."""
     boxes = (painter.subject_box(i) for i in range(first, last + 1))
     lefts, tops, rights, bottoms = zip(*boxes, strict=True)

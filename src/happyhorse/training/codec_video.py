@@ -1,42 +1,35 @@
 """Train nano's video codec: fit projection and motion on the world's blocks, then train encoder and decoder around them.
 
-Pictures are cut into squares, half of them around a face: a codec looks at one place at a time, and faces are what counts.
-
 Axes: b batch, c colours, f frames, h w height and width in pixels.
 """
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim import AdamW
 
+from happyhorse.errors import InvalidRequest
 from happyhorse.model.pixels import from_bytes
 from happyhorse.model.video_vae import BLOCK_VALUES, SEEN, UPSCALE, VideoVae, VideoVaeConfig, to_blocks
 from happyhorse.shapes import SPACE_STRIDE, TIME_STRIDE
 from happyhorse.training.draw import DrawnPool
+from happyhorse.training.redraw import Redrawn, load_network, make_redrawn
+from happyhorse.training.squares import Box, Pictures, make_pictures, make_squares
 from happyhorse.training.state import load_state, save_state
-from happyhorse.world.draw import ScenePainter
-from happyhorse.world.leaves import draw_leaves
-from happyhorse.world.motion import move
-from happyhorse.world.scene import sample_ball_scene, sample_scene
-from happyhorse.world.sound import speak_line
 
-SIZES = ((224, 128), (224, 128), (224, 128), (128, 224), (160, 160), (224, 160), (224, 96))
-SIDE = 96 * UPSCALE
-"""Side of the squares that are trained on, in pixels of the decoder's pictures."""
-LEAVES_SHARE, BALL_SHARE, STILL_SHARE = 0.12, 0.15, 0.1
 FACE_WEIGHT, MOUTH_WEIGHT = 2.0, 4.0
 EDGE_WEIGHT = 1.0
-NUM_FRAMES = SEEN * TIME_STRIDE
 MIDDLE = slice(TIME_STRIDE, 2 * TIME_STRIDE)
 ALONE_SHARE = 0.1
 """How often the middle stands for a neighbour, as at the ends of a clip."""
@@ -48,69 +41,24 @@ FIT_SEED = 50_000_000
 LEARNING_RATE = 8e-4
 WARMUP_STEPS = 100
 BATCH = 12
+CHECKPOINT = "video_vae.safetensors"
 SAVE_EVERY_S = 60.0
 REPORT_EVERY = 50
-MAX_LATENT_NOISE = 0.4
+MAX_LATENT_NOISE, MAX_NOISE_BESIDE_REDRAWN = 0.4, 0.1
+"""How far latents are made to err, in their own size: less where those of a network teach what its errors are."""
 
-Box = tuple[int, int, int, int]
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Frames of three latents drawn at the decoder's size, (12, h, w, 3), and the face's box: left, top, right, bottom; may lie outside."""
-
-    frames: NDArray[np.uint8]
-    face: Box
+Square = TypeVar("Square", Pictures, Redrawn)
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the trainer says now and then: mean loss since the last report; of the last batch, noise and all, PSNR and its gain over the bare projection."""
+    """What the trainer says now and then: mean loss since the last report; PSNR of the last batch that was read and its gain over the bare projection."""
 
     step: int
     minutes: float
     loss: float
     psnr_db: float
     gain_db: float
-
-
-def make_pictures(seed: int) -> Pictures:
-    """Draw sample number `seed`: a piece of a spoken scene, one frame of it again and again, or dead leaves."""
-    rng = np.random.default_rng((seed, 31))
-    width, height = (UPSCALE * side for side in SIZES[int(rng.integers(len(SIZES)))])
-    if rng.random() < LEAVES_SHARE:
-        leaves = draw_leaves(seed, num_frames=NUM_FRAMES, width=width, height=height)
-        return Pictures(np.stack(list(leaves)), (0, 0, 0, 0))
-    sample = sample_ball_scene if rng.random() < BALL_SHARE else sample_scene
-    scene = sample(seed, seconds=2.0)
-    motion = move(scene, speak_line(scene, aloud=False), num_frames=50)
-    painter = ScenePainter(scene, motion, width=width, height=height)
-    start = int(rng.integers(50 - NUM_FRAMES))
-    if rng.random() < STILL_SHARE:
-        return Pictures(np.stack([painter.draw(start)] * NUM_FRAMES), painter.subject_box(start))
-    frames = [painter.draw(start + i) for i in range(NUM_FRAMES)]
-    return Pictures(np.stack(frames), painter.subject_box(start + NUM_FRAMES // 2))
-
-
-def cut(pictures: Pictures, rng: np.random.Generator, *, around_face: bool) -> Pictures:
-    """Return a square of the pictures, somewhere or around the face."""
-    height, width = pictures.frames.shape[1:3]
-    left, top, right, bottom = pictures.face
-    x, y = int(rng.integers(width - SIDE + 1)), int(rng.integers(height - SIDE + 1))
-    if around_face and right > left:
-        jitter_x, jitter_y = rng.integers(-SIDE // 4, SIDE // 4, 2)
-        x = int(np.clip((left + right - SIDE) // 2 + jitter_x, 0, width - SIDE))
-        y = int(np.clip((top + bottom - SIDE) // 2 + jitter_y, 0, height - SIDE))
-    frames = np.ascontiguousarray(pictures.frames[:, y : y + SIDE, x : x + SIDE])
-    return Pictures(frames, (left - x, top - y, right - x, bottom - y))
-
-
-def make_squares(seeds: range) -> Iterator[Pictures]:
-    """Draw these samples and cut two squares out of each."""
-    for seed in seeds:
-        pictures, rng = make_pictures(seed), np.random.default_rng((seed, 32))
-        yield cut(pictures, rng, around_face=True)
-        yield cut(pictures, rng, around_face=False)
 
 
 def shrink(pixels: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b 3 f h2 w2"]:
@@ -191,26 +139,41 @@ def size_loss(latent: Float[Tensor, "b c t h w"]) -> Tensor:
 
 
 def train_step(
-    vae: VideoVae, optimizer: AdamW, batch: list[Pictures], generator: torch.Generator
+    vae: VideoVae, optimizer: AdamW, batch: list[Pictures], generator: torch.Generator, *, noise: float
 ) -> tuple[Tensor, Float[Tensor, "b 3 f h w"], Float[Tensor, "b 3 f h w"]]:
     """One update; return the loss, the squares as drawn and as they are.
 
-    The latents carry noise of random strength, as those of a transformer do, so the decoder learns to smooth them.
+    The latents carry noise of random strength, up to `noise`, as those of a transformer do, so the decoder learns to smooth them.
     """
     pixels = torch.cat([from_bytes(sample.frames) for sample in batch])
     true = pixels[:, :, MIDDLE]
     with torch.autocast("cpu", dtype=torch.bfloat16):
         latent = vae.read(shrink(pixels))
         alone = torch.rand(len(batch), 1, SEEN, 1, 1, generator=generator) < ALONE_SHARE
-        latent = torch.where(alone, latent[:, :, 1:2], latent)
-        level = MAX_LATENT_NOISE * torch.rand(len(batch), 1, 1, 1, 1, generator=generator)
-        drawn = vae.draw(latent + level * torch.randn(latent.shape, generator=generator))
+        seen = torch.where(alone, latent[:, :, 1:2], latent)
+        level = noise * torch.rand(len(batch), 1, 1, 1, 1, generator=generator)
+        drawn = vae.draw(seen + level * torch.randn(latent.shape, generator=generator))
     loss = drawing_loss(drawn, true, face_weights([s.face for s in batch], *true.shape[-2:]))
+    _update(vae, optimizer, loss + SIZE_WEIGHT * size_loss(latent))
+    return loss.detach(), drawn.detach(), true
+
+
+def redraw_step(vae: VideoVae, optimizer: AdamW, batch: list[Redrawn]) -> Tensor:
+    """One update on latents as a network says them; return the loss."""
+    true = torch.cat([from_bytes(sample.frames) for sample in batch])
+    latent = torch.stack([torch.from_numpy(sample.latent).float() for sample in batch])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        drawn = vae.draw(latent)
+    loss = drawing_loss(drawn, true, face_weights([s.face for s in batch], *true.shape[-2:]))
+    _update(vae, optimizer, loss)
+    return loss.detach()
+
+
+def _update(vae: VideoVae, optimizer: AdamW, loss: Tensor) -> None:
     optimizer.zero_grad(set_to_none=True)
-    (loss + SIZE_WEIGHT * size_loss(latent)).backward()
+    loss.backward()
     torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
     optimizer.step()
-    return loss.detach(), drawn.detach(), true
 
 
 def psnr_db(drawn: Tensor, true: Tensor) -> float:
@@ -224,32 +187,30 @@ def run(
     minutes: float,
     resume: bool,
     decoder_only: bool = False,
+    network: Path | None = None,
     seed: int = 0,
     on_report: Callable[[Report], None] = lambda _: None,
 ) -> Path:
     """Train for a number of minutes (those of earlier runs included); return the checkpoint, out/video_vae.safetensors.
 
     With `resume`, a state found in `out` goes on, and a checkpoint without a state keeps its weights. With `decoder_only` the
-    latents stay as they are, for a transformer that has learned them.
+    latents stay as they are, for a transformer that has learned them. So they do with `network`, a folder of nano's weights, by whose
+    transformer every other batch is drawn again. Raises: WeightsMissing for a folder that is not whole; InvalidRequest for a
+    network of other latents.
     """
     torch.manual_seed(seed)
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-    state, checkpoint = out / "video_vae.state.safetensors", out / "video_vae.safetensors"
-    vae = VideoVae.load(checkpoint) if resume and checkpoint.exists() else VideoVae(VideoVaeConfig())
-    if not vae.basis.any():
-        fit_projection(vae)
-        out.mkdir(parents=True, exist_ok=True)
-        vae.save(checkpoint)
-    if not vae.motion.any():
-        fit_motion(vae)
-    vae.encoder.requires_grad_(requires_grad=not decoder_only)
+    vae = _open(out, resume=resume, network=network)
+    vae.encoder.requires_grad_(requires_grad=not (decoder_only or network is not None))
     trained = [parameter for parameter in vae.parameters() if parameter.requires_grad]
     optimizer = AdamW(trained, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=1e-3)
     models, optimizers = {"encoder": vae.encoder, "decoder": vae.decoder}, {"adamw": optimizer}
+    state, checkpoint = out / "video_vae.state.safetensors", out / CHECKPOINT
     numbers: dict[str, int | float] = {"step": 0, "minutes": 0.0}
     if resume and state.exists():
         numbers = load_state(state, models=models, optimizers=optimizers)
     step, before = int(numbers["step"]), numbers["minutes"]
+    noise = MAX_LATENT_NOISE if network is None else MAX_NOISE_BESIDE_REDRAWN
 
     def save(spent: float) -> None:
         save_state(state, models=models, optimizers=optimizers, numbers={"step": step, "minutes": spent})
@@ -257,18 +218,25 @@ def run(
 
     started = saved = time.monotonic()
     losses: list[Tensor] = []
-    with DrawnPool(make_squares, key=_shape, capacity=1200, passes=4.0, first_seed=step * BATCH + 1) as pool:
+    with ExitStack() as stack:
+        pool = stack.enter_context(_pool(make_squares, step))
+        again = (
+            None
+            if network is None
+            else stack.enter_context(_pool(partial(make_redrawn, folder=network), step))
+        )
         while (spent := before + (time.monotonic() - started) / 60) < minutes:
-            scale = min(1, (step + 1) / WARMUP_STEPS) * max(0.02, 1 - spent / minutes) ** 0.5
-            optimizer.param_groups[0]["lr"] = LEARNING_RATE * scale
-            loss, drawn, true = train_step(vae, optimizer, pool.batch(BATCH, rng), generator)
-            losses.append(loss)
+            optimizer.param_groups[0]["lr"] = LEARNING_RATE * learning_scale(step, spent / minutes)
+            if again and step % 2:
+                losses.append(redraw_step(vae, optimizer, again.batch(BATCH, rng)))
+            else:
+                loss, drawn, true = train_step(vae, optimizer, pool.batch(BATCH, rng), generator, noise=noise)
+                losses.append(loss)
+                gained = shrink(drawn), shrink(true)
             step += 1
             if step % REPORT_EVERY == 0:
-                small = shrink(true)
-                psnr = psnr_db(shrink(drawn), small)
-                gain = psnr - psnr_db(vae.bare(small), small)
-                on_report(Report(step, spent, float(torch.stack(losses).mean()), psnr, gain))
+                psnr, bare = psnr_db(*gained), psnr_db(vae.bare(gained[1]), gained[1])
+                on_report(Report(step, spent, float(torch.stack(losses).mean()), psnr, psnr - bare))
                 losses = []
             if time.monotonic() - saved > SAVE_EVERY_S:
                 save(spent)
@@ -277,5 +245,43 @@ def run(
     return checkpoint
 
 
-def _shape(sample: Pictures) -> tuple[int, ...]:
+def learning_scale(step: int, progress: float) -> float:
+    """Warm up, then fall as the square root of the time that is left."""
+    return min(1, (step + 1) / WARMUP_STEPS) * max(0.02, 1 - progress) ** 0.5
+
+
+def _open(out: Path, *, resume: bool, network: Path | None) -> VideoVae:
+    """Return the codec to go on with: that in `out`, else the network's, else a new one with its projection fitted."""
+    checkpoint = out / CHECKPOINT
+    vae = VideoVae.load(checkpoint) if resume and checkpoint.exists() else None
+    if network is not None:
+        learned = VideoVae.load(load_network(network).codecs.video)
+        if vae is not None and not _same_latents(vae, learned):
+            raise InvalidRequest(
+                f"{checkpoint} has other latents than the network in {network}; give --out an empty folder to go on from that network's codec",
+                field="for",
+            )
+        vae = vae or learned
+    vae = vae or VideoVae(VideoVaeConfig())
+    if not vae.basis.any():
+        fit_projection(vae)
+        out.mkdir(parents=True, exist_ok=True)
+        vae.save(checkpoint)
+    if not vae.motion.any():
+        fit_motion(vae)
+    return vae
+
+
+def _same_latents(one: VideoVae, other: VideoVae) -> bool:
+    """Whether two codecs encode alike, whatever they draw."""
+    mine, theirs = one.state_dict(), other.state_dict()
+    read = [name for name in mine if not name.startswith(("decoder.", "motion"))]
+    return one.config == other.config and all(torch.equal(mine[name], theirs[name]) for name in read)
+
+
+def _pool(make: Callable[[range], Iterator[Square]], step: int) -> DrawnPool[Square]:
+    return DrawnPool(make, key=_shape, capacity=1200, passes=4.0, first_seed=step * BATCH + 1)
+
+
+def _shape(sample: Pictures | Redrawn) -> tuple[int, ...]:
     return sample.frames.shape

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from happyhorse.model.pack import Latents, Phonemes, pack
 from happyhorse.model.pixels import to_bytes
-from happyhorse.model.sampler import Velocity, denoise, video_noise
+from happyhorse.model.sampler import Velocity, denoise, gaussian, video_noise
 from happyhorse.model.video_vae import VideoVae
 from happyhorse.training.clips import Clip, make_clips
 from happyhorse.training.report import Report
@@ -148,6 +148,7 @@ def _generate(trainer: Trainer, clip: Clip, generator: torch.Generator) -> Laten
         noise,
         settings=SAMPLER,
         unconditional=velocity_for(trainer.null_text[None]) if SAMPLER.guidance else None,
+        noise=gaussian(generator, shared=SAMPLER.shared_noise),
     )
 
 

@@ -73,7 +73,7 @@ EMA_DECAY = 0.9985
 SAVE_EVERY_S = 90.0
 REPORT_EVERY = 25
 SHARED_NOISE = 0.7
-SAMPLER = SamplerSettings("euler", 8, 1.5, Guidance(video=2.0), SHARED_NOISE, picture_first=True)
+SAMPLER = SamplerSettings("renoise", 8, 3.0, Guidance(video=1.5), SHARED_NOISE, picture_first=True)
 
 
 @dataclass(frozen=True)
