@@ -418,9 +418,8 @@ def test_a_negative_prompt_and_unknown_words_are_said():
 
 def test_the_base_size_is_said():
     assert "made at 224x128 and enlarged to 1920x1080" in planned(resolution="1080P").notes
-    tall = planned(resolution="720P", ratio="9:16").notes
-    assert "made at 224x128, cut from the middle and enlarged to 720x1280" in tall
-    fitting = replace(NANO, base_sizes={"9:16": (128, 224)})
-    assert (
-        "made at 128x224 and enlarged to 720x1280" in planned(fitting, resolution="720P", ratio="9:16").notes
-    )
+    assert "made at 128x224 and enlarged to 720x1280" in planned(resolution="720P", ratio="9:16").notes
+    square = planned(resolution="720P", ratio="1:1").notes
+    assert "made at 224x128, cut from the middle and enlarged to 960x960" in square
+    portrait = planned(resolution="720P", ratio="3:4").notes
+    assert "made at 128x224, cut from the middle and enlarged to 832x1104" in portrait

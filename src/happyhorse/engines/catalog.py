@@ -12,10 +12,10 @@ from happyhorse.engines.base import Capabilities, Cost
 from happyhorse.engines.catalog_hosted import HOSTED
 from happyhorse.engines.catalog_magihuman import MAGIHUMAN, MAGIHUMAN_BASE
 from happyhorse.request import LANGUAGES
-from happyhorse.shapes import RATIOS, RESOLUTIONS
+from happyhorse.shapes import RATIOS, RESOLUTIONS, ratio_value
 
-# Every ratio is cut from the middle of a wide picture: the weights draw wide ones best, 160x160 nearly as well, tall ones not yet.
-_NANO_SIZES = dict.fromkeys(RATIOS, (224, 128))
+# The two shapes that the weights were trained on; every other ratio is cut from the middle of one of them.
+_NANO_SIZES = {ratio: (128, 224) if ratio_value(ratio) < 1 else (224, 128) for ratio in RATIOS}
 
 _VOCABULARY = resources.files("happyhorse") / "model" / "vocabulary.txt"
 """A word nano knows in each line, or a word, a tab and attribute=value: what it draws instead."""
@@ -44,7 +44,7 @@ _WORDS, _STAND_INS = _read_vocabulary()
 
 NANO = Capabilities(
     engine="nano",
-    weights_id="nano-v4",
+    weights_id="nano-v5",
     weights_hash="",
     modes=frozenset({"t2v", "i2v"}),
     languages=frozenset(LANGUAGES),
@@ -53,7 +53,7 @@ NANO = Capabilities(
     several_faces_note="nano knows one person, in the middle of the picture: a line is said by a face it draws there, and the others keep still",
     base_sizes=_NANO_SIZES,
     num_steps=8,
-    sampler="euler",
+    sampler="renoise",
     text_tokens=16,
     phonemes_per_s=16.0,
     # First guesses for two cores, to be replaced by what `happyhorse bench` and the first real run measure.
