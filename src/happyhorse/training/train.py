@@ -34,7 +34,7 @@ from happyhorse.training.tutor import WEIGHT as TUTOR_WEIGHT
 from happyhorse.training.tutor import Tutor
 
 WIDE, TALL, SQUARE = (224, 128), (128, 224), (160, 160)
-MOST = (WIDE, WIDE, WIDE, TALL, SQUARE)
+MOST = (WIDE, TALL, SQUARE)
 RARE = ((224, 96), (96, 224), (224, 160), (160, 224), (192, 160), (160, 192))
 BY_RATIO = {"16:9": WIDE, "9:16": TALL, "1:1": SQUARE}
 KINDS: dict[str, Kind] = {
