@@ -33,16 +33,16 @@ from happyhorse.errors import Unsupported
 from happyhorse.media.picture import cut, extend, fit, resize, small_jpeg, watermark
 from happyhorse.media.read import decode_image
 from happyhorse.media.write import encode
-from happyhorse.model.arithmetic import quick
 from happyhorse.model.audio_vae import AudioVae
 from happyhorse.model.checkpoint import Checkpoint, load_checkpoint, weights_hash
 from happyhorse.model.complete import Reading, choose, complete, shows_ball
-from happyhorse.model.pack import Latents, pack
+from happyhorse.model.pack import Latents
 from happyhorse.model.phonemes import Spoken, phonemes_of
 from happyhorse.model.pixels import from_bytes, to_bytes
-from happyhorse.model.sampler import OnStep, SamplerSettings, Step, Velocity, denoise, gaussian, video_noise
+from happyhorse.model.sampler import OnStep, SamplerSettings, Step, denoise, gaussian, video_noise
 from happyhorse.model.still import StillPicture
 from happyhorse.model.text import TextEncoder
+from happyhorse.model.velocity import velocity_of
 from happyhorse.model.video_vae import VideoVae
 from happyhorse.prompt.gloss import in_english
 from happyhorse.prompt.read import read_prompt
@@ -209,25 +209,20 @@ class LocalEngine(OnePass):
         on_step: OnStep | None = None,
     ) -> Latents:
         """Denoise with the first text; guidance leads away from the second, and from silence: from a closed mouth too."""
-        model = self.weights.checkpoint.model
-        num_audio = max(1, start.audio.shape[1])
-
-        def velocity_for(text: Tensor, spoken: list[Spoken]) -> Velocity:
-            phonemes = phonemes_of(spoken, num_audio=num_audio)
-            rows = partial(pack, model.config, text=text, phonemes=phonemes, first_frame=first)
-
-            def velocity(now: Latents) -> Latents:
-                with quick():
-                    said: Latents = model(rows(video=now.video, audio=now.audio))
-                return said
-
-            return velocity
-
+        told, nothing = (
+            velocity_of(
+                self.weights.checkpoint.model,
+                text=text,
+                phonemes=phonemes_of(said, num_audio=max(1, start.audio.shape[1])),
+                first_frame=first,
+            )
+            for text, said in ((texts[:1], spoken), (texts[1:], []))
+        )
         return denoise(
-            velocity_for(texts[:1], spoken),
+            told,
             start,
             settings=settings,
-            unconditional=velocity_for(texts[1:], []) if settings.guidance else None,
+            unconditional=nothing if settings.guidance else None,
             first_frame=first,
             noise=gaussian(generator, shared=settings.shared_noise),
             on_step=on_step,

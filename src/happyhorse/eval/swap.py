@@ -59,15 +59,15 @@ def try_swaps(
     """Make both clips of each pair with `make(prompt, seed, path)` and read their colours."""
     folder.mkdir(parents=True, exist_ok=True)
     swaps = []
-    for number, pair in enumerate(swap_pairs(count)):
+    for number, (one, other) in enumerate(swap_pairs(count)):
         read = []
-        for side, asked in enumerate(pair):
+        for side, asked in enumerate((one, other)):
             path = folder / f"swap-{number:03d}-{side}.mp4"
             make(asked.prompt, number, path)
             seen = instrument.read(as_pictures(np.asarray(decode_video(path, size=READ_SIZE))[5::12]))
             read.append((seen["hair_colour"], seen["top_colour"]))
-        prompts, colours = zip(*((asked.prompt, asked.colours) for asked in pair), strict=True)
-        swaps.append(Swap(prompts, (read[0], read[1]), read == list(colours)))
+        right = read == [one.colours, other.colours]
+        swaps.append(Swap((one.prompt, other.prompt), (read[0], read[1]), right))
     return swaps
 
 

@@ -41,10 +41,8 @@ TONES = ("˥", "˧˥", "˨˩˦", "˥˩", "˧", "˨˩", "˩˧", "˨", "˩")
 """How the voice's pitch goes over a syllable."""
 HEIGHTS = tuple(f"<height {level}>" for level in range(17))
 """Where a ball is in a latent's frames: 0 on the floor, the last where it was let go."""
-_TO_MIDDLE_S = (
-    (TIME_STRIDE - 1) / 2 / FPS
-)  # from the middle of a latent's frames to the last of them, which is its instant
-
+_TO_LAST_S = (TIME_STRIDE - 1) / 2 / FPS
+"""From the middle of a latent's frames to the last of them, which is its instant."""
 SYMBOLS: tuple[str, ...] = (*" ".join(_TABLE).split(), IMPACT, *TONES, *HEIGHTS)
 PHONEMES: dict[str, int] = {symbol: index for index, symbol in enumerate(SYMBOLS)}
 
@@ -79,17 +77,17 @@ def phoneme_id(symbol: str) -> int:
 
 
 def fall_rows(fall: Fall, seconds: float, *, with_heights: bool) -> list[tuple[int, float, float]]:
-    """Return what a network is told of a ball that falls: (phoneme id, start, duration) of its impacts and, at each latent, of its height."""
+    """Return what a network is told of a ball that falls: (phoneme id, start, duration) of its impacts, then, at each latent, of its height."""
     rows = [(phoneme_id(IMPACT), impact.time_s, impact.sound_s) for impact in fall.impacts(seconds)]
     if with_heights:
         latent_s = TIME_STRIDE / FPS
         starts = np.arange(0.0, seconds, latent_s)
-        levels = fall.heights(starts - _TO_MIDDLE_S) * (len(HEIGHTS) - 1)
+        levels = fall.heights(starts - _TO_LAST_S) * (len(HEIGHTS) - 1)
         rows += [
             (phoneme_id(HEIGHTS[round(level)]), float(start_s), latent_s)
             for start_s, level in zip(starts, levels, strict=True)
         ]
-    return sorted(rows, key=lambda row: row[1])
+    return rows
 
 
 def tone_of(number: str, language: str) -> str:

@@ -9,7 +9,7 @@ Axes: b batch, c latent channels, t h w latent frames, height, width, m prompt r
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,11 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from happyhorse.model.arithmetic import quick
 from happyhorse.model.checkpoint import Checkpoint, load_checkpoint
-from happyhorse.model.pack import Latents, Phonemes, pack
+from happyhorse.model.pack import Latents
 from happyhorse.model.phonemes import phonemes_of
-from happyhorse.model.sampler import Velocity, denoise_steps, gaussian, sigmas_of, with_first_frame
+from happyhorse.model.sampler import denoise_steps, gaussian, sigmas_of, with_first_frame
+from happyhorse.model.velocity import velocity_of
 from happyhorse.model.video_vae import SEEN, UPSCALE
 from happyhorse.shapes import SPACE_STRIDE, TIME_STRIDE
 from happyhorse.training.clips import Batch, Codecs, Kind, collate, encoders, make_clips, stage
@@ -94,25 +94,19 @@ def bring_back(
     noise = gaussian(generator, shared=settings.shared_noise)
     first = batch.clean.video[:, :, :1] if given else None
 
-    def velocity_for(text: Tensor, phonemes: Phonemes) -> Velocity:
-        rows = partial(pack, model.config, text=text, phonemes=phonemes, first_frame=first)
-
-        def velocity(now: Latents) -> Latents:
-            with quick():
-                said: Latents = model(rows(video=now.video, audio=now.audio))
-            return said
-
-        return velocity
-
     silence = phonemes_of([], num_audio=batch.clean.audio.shape[1])
+    told, nothing = (
+        velocity_of(model, text=text, phonemes=phonemes, first_frame=first)
+        for text, phonemes in ((batch.text, batch.phonemes), (network.no_words[None], silence))
+    )
     first_step = settings.num_steps - steps
     sigma = sigmas_of(settings.num_steps, shift=settings.shift)[first_step]
     video = torch.lerp(batch.clean.video, noise(batch.clean.video), sigma)
     *_, last = denoise_steps(
-        velocity_for(batch.text, batch.phonemes),
+        told,
         Latents(video, batch.clean.audio),
         settings=settings,
-        unconditional=velocity_for(network.no_words[None], silence) if settings.guidance else None,
+        unconditional=nothing if settings.guidance else None,
         first_frame=first,
         update_audio=False,
         noise=noise,
