@@ -8,10 +8,9 @@ import torch
 from torch.optim import AdamW
 
 from happyhorse.errors import InvalidRequest
-from happyhorse.model.pixels import from_bytes
 from happyhorse.model.video_vae import BLOCK_VALUES, VideoVae, VideoVaeConfig
 from happyhorse.training import codec_video as codec
-from happyhorse.training.squares import make_pictures, make_squares
+from happyhorse.training.squares import make_squares
 
 SHIPPED = Path(str(resources.files("happyhorse") / "weights/nano"))
 TINY = VideoVaeConfig(16, (16, 16, 16), (1, 1, 1), (16, 16, 16), (1, 1, 1))
@@ -87,7 +86,6 @@ def test_a_decoder_of_other_latents_than_the_networks_is_refused_before_anything
 
 def test_a_frozen_encoder_keeps_its_latents(tmp_path, monkeypatch, vae):
     monkeypatch.setattr(codec, "fit_projection", lambda _: pytest.fail("the projection was there"))
-    vae.fit_motion(torch.full_like(vae.motion, 1e-4))
     vae.save(tmp_path / "video_vae.safetensors")
     pixels = torch.rand(1, 3, 5, 32, 32)
     before = VideoVae.load(tmp_path / "video_vae.safetensors").encode(pixels)
@@ -95,19 +93,3 @@ def test_a_frozen_encoder_keeps_its_latents(tmp_path, monkeypatch, vae):
     after = VideoVae.load(tmp_path / "video_vae.safetensors")
     assert torch.equal(after.encode(pixels), before)
     assert after.decoder.conv_out.weight.any()
-
-
-@torch.no_grad()
-def test_a_fitted_motion_draws_unseen_scenes_better(monkeypatch, vae):
-    monkeypatch.setattr(codec, "FIT_MOTION_SAMPLES", 12)
-    basis = torch.linalg.qr(torch.randn(BLOCK_VALUES, 16)).Q
-    basis[:, 0] = BLOCK_VALUES**-0.5  # brightness, so that there is something to predict from
-    vae.fit(torch.zeros(BLOCK_VALUES), basis, torch.ones(16))
-    pixels = from_bytes(make_pictures(5).frames)
-    small, latent = codec.shrink(pixels), vae.read(codec.shrink(pixels))
-    before = codec.psnr_db(codec.shrink(vae.draw(latent)), small[:, :, codec.MIDDLE])
-    codec.fit_motion(vae)
-    assert codec.psnr_db(codec.shrink(vae.draw(latent)), small[:, :, codec.MIDDLE]) > before + 0.5
-    fitted = vae.motion.clone()
-    codec.fit_motion(vae)
-    assert (vae.motion - fitted).norm() < 0.4 * fitted.norm()  # little is left to fit

@@ -40,8 +40,8 @@ def test_latents_and_frames_of_a_square_show_the_same_place_and_instant(squares)
     assert len(squares) == redraw.SQUARES
     vae = VideoVae.load(SHIPPED / "video_vae.safetensors")
     for square in squares:
-        assert square.frames.shape == (4, SIDE, SIDE, 3)
-        assert square.latent.shape == (vae.config.latent_channels, 3, SIDE // 32, SIDE // 32)
+        assert square.frames.shape == (8, SIDE, SIDE, 3)
+        assert square.latent.shape == (vae.config.latent_channels, 4, SIDE // 32, SIDE // 32)
         here = distance_db(vae, square.latent, square.frames)
         moved = [np.roll(square.frames, 16, axis) for axis in (1, 2)]
         assert here > 18
@@ -61,8 +61,8 @@ def test_frames_are_those_of_their_latents(monkeypatch):
     painter, last = acted.painter(UPSCALE), (acted.num_frames - 1) // 4
     instants = set()
     for square in redraw.make_redrawn(range(SEED, SEED + 1), folder=SHIPPED):
-        (before, t, after), row, column = square.latent[0, :, 0, 0], *square.latent[1:, 1, 0, 0]
-        assert (before, after) == (max(t - 1, 0), min(t + 1, last))
+        (before, t, then, after), row, column = square.latent[0, :, 0, 0], *square.latent[1:, 1, 0, 0]
+        assert (before, then, after) == (max(t - 1, 0), t + 1, min(t + 2, last))
         y, x = int(row) * redraw.CELL, int(column) * redraw.CELL
         for number, frame in enumerate(square.frames):
             drawn = painter.draw(max(0, int(4 * t - 3 + number)))

@@ -17,6 +17,7 @@ from happyhorse.eval.codec import edge_energy
 from happyhorse.eval.curves import correlation, lag, loudness
 from happyhorse.eval.instrument import READ, Instrument, as_pictures
 from happyhorse.eval.learn import draw_pictures
+from happyhorse.eval.stepping import stepping
 from happyhorse.media.read import decode_audio, decode_frame, decode_video, probe
 from happyhorse.shapes import FPS, SAMPLE_RATE
 from happyhorse.world.caption import caption
@@ -84,6 +85,8 @@ class Table:
     lips: tuple[Lips, ...] = field(default=())
     edges: float = 0.0
     """Edge energy of a finished picture over that of the same scene drawn at its size, mean of all clips."""
+    stepping: float = 0.0
+    """Change from latent to latent over change within, mean of all clips; the world's is 1."""
 
     @property
     def lips_void(self) -> bool:
@@ -114,7 +117,7 @@ class Table:
             "each": [asdict(item) for item in self.lips],
             "world": [asdict(item) for item in self.world_lips],
         }
-        return {"attributes": rows, "lips": lips, "edges": self.edges}
+        return {"attributes": rows, "lips": lips, "edges": self.edges, "stepping": self.stepping}
 
 
 def held_out(count: int) -> Iterator[HeldOut]:
@@ -183,6 +186,7 @@ def evaluate(
     right: dict[str, list[bool]] = {name: [] for name in ASKED}
     lips: list[Lips] = []
     edges: list[float] = []
+    steps: list[float] = []
     folder.mkdir(parents=True, exist_ok=True)
     for number, item in enumerate(held_out(count)):
         path = folder / f"{number:03d}.mp4"
@@ -191,6 +195,7 @@ def evaluate(
         read = {**instrument.read(as_pictures(frames[5::12])), "move": camera.read(read_path(frames))}
         lips.append(read_lips(instrument, frames, decode_audio(path)))
         edges.append(edge_energy(decode_frame(path, _SHOWN)) / edge_energy(_drawn(item.scene, path)))
+        steps.append(stepping(frames))
         for name in item.asked:
             right[name].append(read[name] == item.scene.attributes()[name])
         on_clip(item, read, lips[-1])
@@ -200,7 +205,7 @@ def evaluate(
         if right[name]
     )
     world = world_lips(instrument, INSTRUMENT_CLIPS)
-    return Table(rows, mouth_accuracy, world, tuple(lips), float(np.mean(edges)))
+    return Table(rows, mouth_accuracy, world, tuple(lips), float(np.mean(edges)), float(np.mean(steps)))
 
 
 def _drawn(scene: Scene, path: Path) -> np.ndarray:

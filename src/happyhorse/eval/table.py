@@ -35,6 +35,7 @@ def lines(
         f"the world {world:+.2f}; instrument {table.mouth_instrument:.2f}{_void(table.lips_void)}"
     )
     yield f"edges at 720P  nano {table.edges:.2f}, codec {codec.edges:.2f}; the world 1"
+    yield f"stepping       nano {table.stepping:.2f} times the change from latent to latent as within one; the world 1"
     yield (
         f"codec          scenes {codec.scenes_db:.1f} dB, faces {codec.faces_db:.1f} dB, leaves {codec.leaves_db:.1f} dB"
     )

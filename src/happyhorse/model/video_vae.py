@@ -5,10 +5,10 @@ Axes: b batch, c channels, f frames, t latent frames, h w height and width (pixe
 A latent is a block of 4 frames x 16 x 16 pixels, projected onto the principal components of the world's blocks and
 whitened, plus what a small network adds of the things a projection cannot tell: where a lid, a pupil, a lip is. Such latents
 are ordered from coarse to fine, which suits diffusion. The first frame fills its group of four alone, so a single picture is
-a clip of one latent. The decoder undoes the projection, then a network sharpens that picture and draws it at twice the size.
-A latent is read from its own four frames alone, and drawn with a look at the one before and the one after: how things move
-within 160 ms shows in where they were and will be. What of that is linear in the three latents is a matrix, fitted in closed
-form; the rest is the network's. So both directions are streams.
+a clip of one latent. The decoder undoes the projection, then a network sharpens that picture, draws it at twice the size and
+moves it along a field for each of the four frames. A latent is read from its own four frames alone, and drawn with a look at
+the one before and the one after: how things move within 160 ms shows in where they were and will be. So both directions are
+streams.
 """
 
 import json
@@ -24,9 +24,10 @@ from torch import Tensor, nn
 
 from happyhorse.model.arithmetic import quick
 from happyhorse.model.checkpoint import Storage, description, fill, load_tensors, save_tensors
+from happyhorse.model.warp import warp
 from happyhorse.shapes import SPACE_STRIDE, TIME_STRIDE
 
-FORMAT = "happyhorse-video-vae-3"
+FORMAT = "happyhorse-video-vae-4"
 BLOCK_VALUES = TIME_STRIDE * SPACE_STRIDE * SPACE_STRIDE * 3
 DETAIL_SIZE = 0.05
 """What the decoder adds is about this large, so that its weights and steps can have the usual size."""
@@ -55,12 +56,11 @@ class VideoVaeConfig:
 
 
 class VideoVae(nn.Module):
-    """Encoder and decoder; the principal components and the matrix of motion are buffers, `fit` and `fit_motion` set them."""
+    """Encoder and decoder; the principal components are buffers, `fit` sets them."""
 
     mean: Tensor
     basis: Tensor
     scale: Tensor
-    motion: Tensor
 
     def __init__(self, config: VideoVaeConfig) -> None:
         super().__init__()
@@ -68,7 +68,6 @@ class VideoVae(nn.Module):
         self.register_buffer("mean", torch.zeros(BLOCK_VALUES))
         self.register_buffer("basis", torch.zeros(BLOCK_VALUES, config.latent_channels))
         self.register_buffer("scale", torch.ones(config.latent_channels))
-        self.register_buffer("motion", torch.zeros(SEEN * config.latent_channels, BLOCK_VALUES))
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
 
@@ -78,11 +77,6 @@ class VideoVae(nn.Module):
         self.mean.copy_(mean)
         self.basis.copy_(basis)
         self.scale.copy_(scale)
-
-    @torch.no_grad()
-    def fit_motion(self, motion: Float[Tensor, "c3 p"]) -> None:
-        """Set what a block moves, linear in the latents before, of and after it."""
-        self.motion.copy_(motion)
 
     def encode(self, pixels: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b c t h16 w16"]:
         """Return latents of about unit size of pixels in [-1, 1]; f is 4 k + 1 (the last frame repeats to fill a group)."""
@@ -125,17 +119,18 @@ class VideoVae(nn.Module):
         base = by_latent(self.project(latent))
         told = with_neighbours(rearrange(latent, "b c t h w -> b t c h w"))
         with quick():
-            detail = self.decoder(with_neighbours(base).flatten(0, 1), told.flatten(0, 1))
-        moved = from_blocks(rearrange(told, "b t c h w -> b t h w c") @ self.motion)
-        plain = (base[:, 1:-1] + by_latent(moved)).flatten(0, 1)
-        plain = F.interpolate(plain, scale_factor=UPSCALE, mode="bilinear")
-        frames = plain + DETAIL_SIZE * detail.float()
-        return rearrange(frames, "(b t) (k c) h w -> b c (t k) h w", b=b, t=t, k=TIME_STRIDE)
+            detail, flow = self.decoder(with_neighbours(base).flatten(0, 1), told.flatten(0, 1))
+        plain = F.interpolate(base[:, 1:-1].flatten(0, 1), scale_factor=UPSCALE, mode="bilinear")
+        pictures = rearrange(
+            plain + DETAIL_SIZE * detail.float(), "n (k c) h w -> (n k) c h w", k=TIME_STRIDE
+        )
+        frames = warp(pictures, rearrange(flow.float(), "n (k s) h w -> (n k) s h w", k=TIME_STRIDE))
+        return rearrange(frames, "(b t k) c h w -> b c (t k) h w", b=b, t=t)
 
     def save(self, path: Path, *, storage: Storage = "as_is") -> None:
         """Write the projection in float32, the rest in half precision, the decoder as `storage` says; replaces at once."""
         tensors = {
-            name: value.half() if name.startswith(("encoder.", "decoder.", "motion")) else value
+            name: value.half() if name.startswith(("encoder.", "decoder.")) else value
             for name, value in self.state_dict().items()
         }
         metadata = {"format": FORMAT, "config": json.dumps(asdict(self.config))}
@@ -179,7 +174,9 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Three latents and their projected frames -> what the projection lost of the middle one, at twice the size. Zero at first.
+    """Three latents and their projected frames -> what the projection lost of the middle one, at twice the size, and how it moves.
+
+    The second is a field for each of the four frames: x and y in pixels of that size, on a grid of its eighth. Both zero at first.
 
     A U-shaped network at 1/4, 1/8 and 1/16 of the projected picture; the latents themselves enter at the bottom.
     """
@@ -199,17 +196,19 @@ class Decoder(nn.Module):
         self.grow_middle, self.grow_high = Grow(low, middle), Grow(middle, high)
         self.side = FOLD * UPSCALE
         self.conv_out = zeroed(nn.Conv2d(high, TIME_STRIDE * 3 * self.side**2, 3, padding=1))
+        self.flow_out = zeroed(nn.Conv2d(high, TIME_STRIDE * 2, 3, padding=1))
 
     def forward(
         self, base: Float[Tensor, "n k3 h w"], latent: Float[Tensor, "n c3 h16 w16"]
-    ) -> Float[Tensor, "n k h2 w2"]:
+    ) -> tuple[Float[Tensor, "n k h2 w2"], Float[Tensor, "n k2 h4 w4"]]:
         folded = F.pixel_unshuffle(base, FOLD).contiguous(memory_format=torch.channels_last)
         quarter = self.conv_in(folded)
         eighth = self.shrink_middle(F.silu(quarter))
         low = self.low(self.shrink_low(F.silu(eighth)) + self.latent_in(latent))
         middle = self.middle(eighth + self.grow_middle(low))
         high = self.high(quarter + self.grow_high(middle))
-        return F.pixel_shuffle(self.conv_out(F.silu(high)), self.side)
+        last = F.silu(high)
+        return F.pixel_shuffle(self.conv_out(last), self.side), self.flow_out(last)
 
 
 class Residual(nn.Module):

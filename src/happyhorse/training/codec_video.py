@@ -1,4 +1,4 @@
-"""Train nano's video codec: fit projection and motion on the world's blocks, then train encoder and decoder around them.
+"""Train nano's video codec: fit the projection on the world's blocks, then train encoder and decoder around it.
 
 Axes: b batch, c colours, f frames, h w height and width in pixels.
 """
@@ -14,33 +14,31 @@ from typing import TypeVar
 import numpy as np
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 from torch.optim import AdamW
 
 from happyhorse.errors import InvalidRequest
 from happyhorse.model.pixels import from_bytes
-from happyhorse.model.video_vae import BLOCK_VALUES, SEEN, UPSCALE, VideoVae, VideoVaeConfig, to_blocks
-from happyhorse.shapes import SPACE_STRIDE, TIME_STRIDE
+from happyhorse.model.video_vae import BLOCK_VALUES, UPSCALE, VideoVae, VideoVaeConfig, to_blocks
+from happyhorse.shapes import TIME_STRIDE
 from happyhorse.training.draw import DrawnPool
 from happyhorse.training.redraw import Redrawn, load_network, make_redrawn
-from happyhorse.training.squares import Box, Pictures, make_pictures, make_squares
+from happyhorse.training.squares import DRAWN, Box, Pictures, make_pictures, make_squares
 from happyhorse.training.state import load_state, save_state
 
 FACE_WEIGHT, MOUTH_WEIGHT = 2.0, 4.0
 EDGE_WEIGHT = 1.0
-MIDDLE = slice(TIME_STRIDE, 2 * TIME_STRIDE)
-ALONE_SHARE = 0.1
-"""How often the middle stands for a neighbour, as at the ends of a clip."""
+MIDDLE = slice(TIME_STRIDE, (1 + DRAWN) * TIME_STRIDE)
+ALONE, ALONE_SHARE = [1, *range(1, 1 + DRAWN), DRAWN], 0.1
+"""How often what is drawn stands for its own neighbours, as at the ends of a clip."""
 SIZE_WEIGHT = 0.02
 MOTION_WEIGHT = 1.0
-FIT_SAMPLES, FIT_MOTION_SAMPLES = 1200, 800
-FIT_NOISE, RIDGE = 0.15, 1e-3
+FIT_SAMPLES = 1200
 FIT_SEED = 50_000_000
 LEARNING_RATE = 8e-4
 WARMUP_STEPS = 100
-BATCH = 12
+BATCH = 6
 CHECKPOINT = "video_vae.safetensors"
 SAVE_EVERY_S = 60.0
 REPORT_EVERY = 50
@@ -80,32 +78,6 @@ def fit_projection(vae: VideoVae) -> None:
     channels = vae.config.latent_channels
     order = torch.arange(BLOCK_VALUES - 1, BLOCK_VALUES - 1 - channels, -1)
     vae.fit(mean, components[:, order].float(), variance[order].sqrt().float())
-
-
-@torch.inference_mode()
-def fit_motion(vae: VideoVae) -> None:
-    """Set the matrix of motion: what decoder and projection leave of a block, by least squares from three latents.
-
-    The latents carry a little noise, so that the matrix does not lean on what a transformer cannot say.
-    """
-    generator = torch.Generator().manual_seed(0)
-    size = len(vae.motion)
-    moment = torch.zeros(size, size, dtype=torch.float64)
-    cross = torch.zeros(size, BLOCK_VALUES, dtype=torch.float64)
-    for i in range(FIT_MOTION_SAMPLES):
-        sample = make_pictures(FIT_SEED + FIT_SAMPLES + i)
-        pixels = from_bytes(sample.frames)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            latent = vae.read(shrink(pixels)).float()
-            latent = latent + FIT_NOISE * torch.randn(latent.shape, generator=generator)
-            left = pixels[:, :, MIDDLE] - vae.draw(latent)
-        weights = face_weights([sample.face], *left.shape[-2:])[0]
-        counts = F.avg_pool2d(weights, UPSCALE * SPACE_STRIDE).flatten()[:, None].double()
-        told = rearrange(latent, "1 c t h w -> (h w) (t c)").double()
-        moment += (told * counts).T @ told
-        cross += (told * counts).T @ to_blocks(shrink(left)).flatten(0, -2).double()
-    moment += RIDGE * moment.diagonal().mean() * torch.eye(size, dtype=torch.float64)
-    vae.fit_motion(vae.motion + torch.linalg.solve(moment, cross).float())
 
 
 def face_weights(boxes: list[Box], height: int, width: int) -> Float[Tensor, "b 1 1 h w"]:
@@ -149,8 +121,8 @@ def train_step(
     true = pixels[:, :, MIDDLE]
     with torch.autocast("cpu", dtype=torch.bfloat16):
         latent = vae.read(shrink(pixels))
-        alone = torch.rand(len(batch), 1, SEEN, 1, 1, generator=generator) < ALONE_SHARE
-        seen = torch.where(alone, latent[:, :, 1:2], latent)
+        alone = torch.rand(len(batch), 1, latent.shape[2], 1, 1, generator=generator) < ALONE_SHARE
+        seen = torch.where(alone, latent[:, :, ALONE], latent)
         level = noise * torch.rand(len(batch), 1, 1, 1, 1, generator=generator)
         drawn = vae.draw(seen + level * torch.randn(latent.shape, generator=generator))
     loss = drawing_loss(drawn, true, face_weights([s.face for s in batch], *true.shape[-2:]))
@@ -267,15 +239,13 @@ def _open(out: Path, *, resume: bool, network: Path | None) -> VideoVae:
         fit_projection(vae)
         out.mkdir(parents=True, exist_ok=True)
         vae.save(checkpoint)
-    if not vae.motion.any():
-        fit_motion(vae)
     return vae
 
 
 def _same_latents(one: VideoVae, other: VideoVae) -> bool:
     """Whether two codecs encode alike, whatever they draw."""
     mine, theirs = one.state_dict(), other.state_dict()
-    read = [name for name in mine if not name.startswith(("decoder.", "motion"))]
+    read = [name for name in mine if not name.startswith("decoder.")]
     return one.config == other.config and all(torch.equal(mine[name], theirs[name]) for name in read)
 
 

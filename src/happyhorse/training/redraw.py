@@ -26,7 +26,7 @@ from happyhorse.model.velocity import velocity_of
 from happyhorse.model.video_vae import SEEN, UPSCALE
 from happyhorse.shapes import SPACE_STRIDE, TIME_STRIDE
 from happyhorse.training.clips import Batch, Codecs, Kind, collate, encoders, make_clips, stage
-from happyhorse.training.squares import SIDE, Box
+from happyhorse.training.squares import DRAWN, SHOWN, SIDE, Box
 
 KIND = Kind("redrawn", 2, ((224, 128), (224, 128), (128, 224)), balls=0.2)
 SQUARES = 6
@@ -42,7 +42,7 @@ GIVEN_SHARE = 0.6
 
 @dataclass(frozen=True)
 class Redrawn:
-    """Four frames of a latent as they are, (4, h, w, 3), the face's box, and the latent with its neighbours as a network says them, (c, 3, h32, w32)."""
+    """Frames of two latents as they are, (8, h, w, 3), the face's box, and the two and their neighbours as a network says them, (c, 4, h32, w32)."""
 
     frames: NDArray[np.uint8]
     face: Box
@@ -119,10 +119,10 @@ def _cut(seed: int, latent: NDArray[np.float16], rng: np.random.Generator) -> It
     painter = stage(seed, KIND).painter(UPSCALE)
     _, num_latents, height, width = latent.shape
     for number in range(SQUARES):
-        t = int(rng.integers(num_latents))
-        shown = [max(0, TIME_STRIDE * (t - 1) + 1 + k) for k in range(TIME_STRIDE)]
-        seen = [min(max(t + k - SEEN // 2, 0), num_latents - 1) for k in range(SEEN)]
-        left, top, right, bottom = painter.subject_box(shown[TIME_STRIDE // 2])
+        t = int(rng.integers(num_latents - DRAWN + 1))
+        shown = [max(0, TIME_STRIDE * (t - 1) + 1 + k) for k in range(DRAWN * TIME_STRIDE)]
+        seen = [min(max(t + k - SEEN // 2, 0), num_latents - 1) for k in range(SHOWN)]
+        left, top, right, bottom = painter.subject_box(shown[TIME_STRIDE])
         column, row = rng.integers((width - CELLS + 1, height - CELLS + 1)).tolist()
         if number % 2:
             column, row = (_around(*span, rng) for span in ((left, right, width), (top, bottom, height)))

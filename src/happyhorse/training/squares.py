@@ -4,7 +4,7 @@ A codec looks at one place at a time, and faces are what counts.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,12 @@ from happyhorse.world.sound import speak_line
 SIZES = ((224, 128), (224, 128), (224, 128), (128, 224), (160, 160), (224, 160), (224, 96))
 SIDE = 96 * UPSCALE
 """Side of the squares that are trained on, in pixels of the decoder's pictures."""
-LEAVES_SHARE, BALL_SHARE, STILL_SHARE = 0.12, 0.15, 0.1
-NUM_FRAMES = SEEN * TIME_STRIDE
+LEAVES_SHARE, BALL_SHARE, STILL_SHARE, LOCKED_SHARE = 0.12, 0.15, 0.1, 0.4
+DRAWN = 2
+"""Latents that are drawn of a sample: two, so that what changes from one to the next can be held against the world."""
+SHOWN = DRAWN + SEEN - 1
+"""Latents that are looked at to draw them."""
+NUM_FRAMES = SHOWN * TIME_STRIDE
 
 SCENE_FRAMES = 50
 """Frames of a scene that a sample is taken from."""
@@ -32,7 +36,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Pictures:
-    """Frames of three latents drawn at the decoder's size, (12, h, w, 3), and the face's box, which may lie outside."""
+    """Frames of four latents drawn at the decoder's size, (16, h, w, 3), and the face's box, which may lie outside."""
 
     frames: NDArray[np.uint8]
     face: Box
@@ -47,6 +51,8 @@ def make_pictures(seed: int) -> Pictures:
         return Pictures(np.stack(list(leaves)), (0, 0, 0, 0))
     sample = sample_ball_scene if rng.random() < BALL_SHARE else sample_scene
     scene = sample(seed, seconds=2.0)
+    if rng.random() < LOCKED_SHARE:  # what nano itself draws
+        scene = replace(scene, move="locked")
     motion = move(scene, speak_line(scene, aloud=False), num_frames=SCENE_FRAMES)
     painter = ScenePainter(scene, motion, width=width, height=height)
     start = int(rng.integers(SCENE_FRAMES - NUM_FRAMES))
