@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from happyhorse.cli.app import main
 from happyhorse.media.read import decode_video, probe
@@ -39,6 +40,22 @@ def test_a_draft_is_refined_as_it_was(run, tmp_path):
     large = decode_video(full, size=(224, 128))
     errors = [np.abs(a.astype(int) - b).mean() for a, b in zip(small, large, strict=True)]
     assert max(errors) < 8, "the refined clip shows the draft's own pictures"
+
+
+@pytest.mark.slow
+def test_a_draft_is_refined_from_elsewhere_but_not_with_another_picture(run, tmp_path, monkeypatch):
+    (tmp_path / "else").mkdir()
+    for number in (0, 1):
+        Image.new("RGB", (640, 360), (200, 40 + 100 * number, 90)).save(tmp_path / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    drafted = ("generate", SAY, "--engine", "testcard", "--draft", "--duration", 3, "--image", "0.png")
+    assert run(*drafted, "-o", "draft.mp4")[0] == 0
+    monkeypatch.chdir(tmp_path / "else")
+    assert run("refine", "../draft.mp4", "--resolution", "480P", "-o", "full.mp4")[0] == 0
+    (tmp_path / "1.png").replace(tmp_path / "0.png")
+    code, _, said = run("refine", "../draft.mp4", "-o", "again.mp4")
+    assert code == 2
+    assert "0.png' has changed since the draft was made" in said
 
 
 def test_what_has_no_take_is_told(run, tmp_path):

@@ -117,6 +117,12 @@ def test_the_command_measures_or_counts():
     table = command()
     assert "1920x1088" in table.stdout
     assert "magihuman-base" in table.stdout
+    counted = json.loads(command("--json", "--duration", "5").stdout)["clips"]
+    assert [clip["drawn_at"] for clip in counted] == 2 * ["448x256", "896x512", "1920x1088"]
+    seconds = [sum(stage["least_seconds"]["H200"] for stage in clip["stages"]) for clip in counted[:3]]
+    assert seconds == pytest.approx([1.20, 4.72, 27.12], abs=0.01)
+    assert "--fp8-products is for --random-weights" in command("--fp8-products").stderr
+    assert "--size is for --random-weights" in command("--size", "540p").stderr
 
 
 @pytest.mark.slow

@@ -78,4 +78,4 @@ def random_engine(preset, codecs, folder, device, monkeypatch, **options):
     monkeypatch.setattr(magihuman_arrange, "open_network", read)
     monkeypatch.setattr(magihuman_arrange, "check_present", lambda *_: None)
     arranger = RandomArranger(preset, codecs, folder, device, **options)
-    return MagiHumanEngine(preset.capabilities, Release(networks, arranger, "random", device))
+    return MagiHumanEngine(preset.capabilities, Release(networks, arranger, "+".join, device))

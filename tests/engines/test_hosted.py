@@ -25,7 +25,7 @@ from happyhorse.errors import (
     Unsupported,
 )
 from happyhorse.jobs.job import JobError, Status
-from happyhorse.jobs.store import Filter
+from happyhorse.jobs.reader import Filter
 from happyhorse.media.read import probe
 from happyhorse.media.write import encode
 from happyhorse.request import parse_request

@@ -86,7 +86,11 @@ def test_a_clip_has_the_planned_size_length_and_stages(engine, tmp_path):
     clip, take = make(engine, tmp_path / "a.mp4", reports.append)
     info = probe(tmp_path / "a.mp4")
     assert (info.width, info.height, info.num_frames, info.has_audio) == (64, 36, 75, True)
-    assert (clip.base_width, clip.base_height, clip.weights_hash) == (32, 32, "tiny")
+    assert (clip.base_width, clip.base_height, clip.weights_hash) == (
+        32,
+        32,
+        "distill+text_encoder+audio_vae+turbo_vae+540p_sr",
+    )
     assert take.latents["video"].shape == (1, 48, 20, 2, 2)
     assert take.latents["audio"].shape == (1, 77, 64)
     assert [r.step for r in reports if r.stage == "base"] == list(range(1, 9))
@@ -402,6 +406,17 @@ def test_the_plan_says_both_passes_and_published_lengths():
     assert BASE_SIZES["16:9"] == (448, 256)
 
 
+def test_a_track_has_as_many_latents_as_published(tmp_path):
+    speech(tmp_path / "voice.mp4")
+    voice = {"voice": str(tmp_path / "voice.mp4")}
+    lengths = {
+        seconds: decided(MAGIHUMAN, duration=seconds, **voice).tokens.audio for seconds in (4, 5, 8, 10)
+    }
+    # The published run has 25 a second and ends up to three pictures early where that is not 4 k + 1; ours covers every picture.
+    assert lengths == {4: 101, 5: 125, 8: 201, 10: 253}
+    assert decided(MAGIHUMAN, duration=5).tokens.audio == 126
+
+
 def test_what_the_weights_cannot_do_is_refused_in_the_plan(tmp_path):
     Image.new("RGB", (640, 480)).save(tmp_path / "a.png")
     for fields, said in (({"references": (str(tmp_path / "a.png"),)}, "r2v"), ({"video": "a.mp4"}, "edit")):
@@ -426,14 +441,48 @@ def test_without_weights_or_a_gpu_one_sentence_says_what_to_do(tmp_path, monkeyp
         open_engine("magihuman-base", tmp_path)
     (tmp_path / "magihuman" / "turbo_vae.safetensors").touch()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(EngineError, match="magihuman needs an NVIDIA GPU"):
-        open_engine("magihuman", tmp_path)
+    for said in (
+        "The NVIDIA driver on your system is too old (found version 11040). Please update",
+        "No GPU",
+    ):
+
+        def refuse(said=said):
+            raise RuntimeError(said)
+
+        monkeypatch.setattr(torch.cuda, "init", refuse)
+        with pytest.raises(EngineError, match="magihuman needs an NVIDIA GPU; torch 2") as caught:
+            open_engine("magihuman", tmp_path)
+        assert caught.value.message.endswith(f": {said.removesuffix('. Please update')}")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Old Card")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
     with pytest.raises(EngineError, match=r"capability 8\.0 or newer, for bf16; Old Card has 7\.5"):
         open_engine("magihuman", tmp_path)
+
+
+def test_a_take_is_of_the_same_weights_when_those_that_refine_it_come_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(magihuman_load, "find_gpu", lambda _: torch.device("cpu"))
+    root = tmp_path / "magihuman"
+    root.mkdir()
+    for name in ("distill", "turbo_vae", "text_encoder", "audio_vae"):
+        (tmp_path / f"my_{name}").mkdir()
+        (tmp_path / f"my_{name}" / "x.safetensors").write_bytes(name.encode())
+        (root / name).symlink_to(tmp_path / f"my_{name}")
+    (root / "turbo_vae.safetensors").touch()
+
+    def named():
+        engine = open_engine("magihuman", tmp_path)
+        return engine.capabilities.weights_hash, engine._weights_of(decided())
+
+    take, clip = named()
+    (root / "540p_sr").mkdir()
+    (root / "540p_sr" / "x.safetensors").write_bytes(b"refines")
+    (tmp_path / "my_distill" / "readme.txt").write_bytes(b"not weights")
+    assert named()[0] == take
+    assert len({take, clip, named()[1]}) == 3
+    (tmp_path / "my_distill" / "x.safetensors").write_bytes(b"others")
+    assert named()[0] != take
 
 
 def test_parts_that_only_some_clips_need_are_asked_for_before_the_run(tmp_path, monkeypatch):
@@ -525,6 +574,31 @@ def test_a_conversion_is_used_where_there_is_one(downloaded, name):
         convert_network(folder / "distill", folder / "distill-fp8", CONFIG, storage="fp8")
         (folder / "distill").rename(folder / "away")
         assert torch.equal(load("distill")(SEQUENCE).video, rounded.video)
+
+
+@pytest.mark.parametrize("name", ["streamed", "streamed fp8"])
+def test_networks_in_fewer_bits_share_the_slots_of_others(downloaded, name):
+    folder, _ = downloaded
+    model = random_network(networks_of(CONFIG)["540p_sr"].config, "540p_sr")
+    (folder / "540p_sr").mkdir()
+    save_file(model.state_dict(), folder / "540p_sr" / "model.safetensors")
+    path = folder / "distill" / "model.safetensors"
+    stored = load_file(path)
+    for key, tensor in list(stored.items()):
+        if tensor.dtype == torch.bfloat16:  # one scale a matrix, as it is published in eight bits
+            scale = tensor.float().abs().amax() / 448
+            stored[key], stored[f"{key}.__fp8_scale"] = (
+                (tensor.float() / scale).to(torch.float8_e4m3fn),
+                scale,
+            )
+    save_file(stored, path)
+    streamed, resident = (
+        NetworkLoader(folder, torch.device("cpu"), arrangement(each))
+        for each in (name, name.replace("streamed", "resident"))
+    )
+    with torch.inference_mode():
+        for network in ("distill", "540p_sr"):
+            assert torch.equal(streamed(network)(SEQUENCE).video, resident(network)(SEQUENCE).video)
 
 
 def test_networks_multiply_in_eight_bits_where_that_was_chosen(downloaded):

@@ -60,7 +60,7 @@ def tiny_engine(folder, capabilities=DISTILLED, *, kept=EVERY_PART):
         ),
     }
     parts = Parts(loaders, kept=kept)
-    release = Release(networks, lambda _plan, *, failed=None: parts, "tiny", torch.device("cpu"))
+    release = Release(networks, lambda _plan, *, failed=None: parts, "+".join, torch.device("cpu"))
     return MagiHumanEngine(capabilities, release)
 
 

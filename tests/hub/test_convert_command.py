@@ -1,5 +1,6 @@
 """`weights convert` as a user runs it: what it was made of lies beside it, and `verify` and the engine hold it against the part."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,26 @@ from happyhorse.model import release
 from happyhorse.model.config import ModelConfig
 from happyhorse.model.random_weights import open_random
 from happyhorse.model.release import networks_of
+from happyhorse.model.turbo_vae import FORMAT, TurboVae, TurboVaeConfig
 
 CPU = torch.device("cpu")
+TURBO = {
+    "decoder_block_out_channels": [4, 6],
+    "decoder_layers_per_block": [1, 1, 1],
+    "decoder_spatio_temporal_scaling": [False, True],
+    "decoder_spatio_only": [False, False],
+    "decoder_is_dw_conv": [False, False],
+    "first_chunk_size": 7,
+    "step_size": 7,
+    "latent_channels": 48,
+}
 CONFIG = ModelConfig(
     num_layers=2, hidden=32, head_dim=16, num_heads=2, num_kv_heads=1, video_channels=16, audio_channels=6, text_channels=10,
     modality_layers=(0,), gelu7_layers=(0,),
 )  # fmt: skip
 NETWORKS = networks_of(CONFIG)
 (PART,) = find_parts("magihuman", ["distill"])
+(ENCODER,) = find_parts("magihuman", ["text_encoder"])
 
 
 @pytest.fixture
@@ -79,3 +92,32 @@ def test_a_damaged_download_is_not_converted(store: WeightStore) -> None:
     with pytest.raises(WeightsMissing, match=r"model\.safetensors has the hash"):
         run("convert", "magihuman", "distill")
     assert not (store.root / "distill-bf16").exists()
+
+
+def test_files_that_have_no_hashes_are_read(tmp_path: Path, store: WeightStore) -> None:
+    path = tmp_path / "mine" / "model.safetensors"
+    path.parent.mkdir()
+    save_file({"a": torch.zeros(4), "b": torch.tensor([1.0, torch.nan])}, path)
+    store.link(ENCODER, path.parent)
+    assert "linked, 2 tensors, the files are whole" in run("verify", "magihuman", "text_encoder")
+    with pytest.raises(WeightsMissing, match=r"model\.safetensors: b contains values that are not finite"):
+        run("verify", "magihuman", "text_encoder", "--values")
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(WeightsMissing, match="is not a complete safetensors file"):
+        run("verify", "magihuman", "text_encoder")
+    path.rename(path.with_name("model.bin"))
+    with pytest.raises(WeightsMissing, match="0 safetensors files and 0 indexes"):
+        run("verify", "magihuman", "text_encoder")
+
+
+def test_a_picture_decoder_that_is_not_made_yet_is_not_called_right(
+    tmp_path: Path, store: WeightStore
+) -> None:
+    (turbo,) = find_parts("magihuman", ["turbo_vae"])
+    store.link(turbo, tmp_path)
+    with pytest.raises(WeightsMissing, match=r"turbo_vae\.safetensors is not made yet"):
+        run("verify", "magihuman", "turbo_vae")
+    vae = TurboVae(TurboVaeConfig.from_published(TURBO))
+    metadata = {"format": FORMAT, "config": json.dumps(TURBO)}
+    save_file(vae.state_dict(), store.root / "turbo_vae.safetensors", metadata=metadata)
+    assert "turbo_vae: linked; turbo_vae.safetensors can be read" in run("verify", "magihuman", "turbo_vae")

@@ -79,6 +79,23 @@ def test_wrong_bytes_are_named_and_removed(store: WeightStore, hub: Hub, server:
     assert store.status(PART).state == "complete"
 
 
+def test_what_was_published_anew_comes_anew_and_a_broken_manifest_is_written_again(
+    store: WeightStore, hub: Hub, server: FakeHub
+) -> None:
+    _pull(store, hub)
+    server.fetched.clear()
+    server.repos["someone/release"] |= {"net/a.safetensors": SHARD[::-1], "net/config.json": b"[]"}
+    (store.root / "net.manifest.json").write_text("{}")
+    _pull(store, hub)
+    assert server.fetched == ["net/a.safetensors", "net/config.json"]
+    assert (store.folder(PART) / "a.safetensors").read_bytes() == SHARD[::-1]
+    store.check(PART, on_file=lambda *_: None)
+    (store.root / "net.manifest.json").unlink()
+    _pull(store, hub)
+    assert len(server.fetched) == 2, "what is right without a manifest is hashed, not fetched"
+    assert store.status(PART).state == "complete"
+
+
 def test_a_gated_part_says_where_to_accept_its_terms(store: WeightStore, hub: Hub, server: FakeHub) -> None:
     server.gated.add("someone/release")
     with pytest.raises(

@@ -12,7 +12,7 @@ from happyhorse.db import Database, events, jobs, ledger, metadata, sqlite_url
 from happyhorse.engines.base import Progress
 from happyhorse.errors import Conflict, InvalidRequest, LimitExceeded, NotFound
 from happyhorse.jobs.job import JobError, NewJob, Status
-from happyhorse.jobs.store import Filter
+from happyhorse.jobs.reader import Filter
 from happyhorse.jobs.submit import Caller
 
 OUTPUT = {"sha256": "a" * 64, "thumbnail": "b" * 64}

@@ -8,12 +8,19 @@ from strategies import TINY, on_device, random_sequence, random_transformer
 
 from happyhorse.model import fp8_products
 from happyhorse.model.fp8 import FP8, Fp8Linear, quantize, quantize_blocks
-from happyhorse.model.fp8_products import Fp8Product, can_multiply, multiply_in_fp8, product, product_plainly
+from happyhorse.model.fp8_products import Fp8Product, can_multiply, multiply_in_fp8, product
 from happyhorse.model.pack import Latents
 
 CONFIG = replace(
     TINY, num_layers=4, hidden=72, num_heads=4, modality_layers=(0, 3), gelu7_layers=(0,), num_roles=0, num_phonemes=0
 )  # fmt: skip
+
+
+def product_plainly(
+    levels: torch.Tensor, row_scale: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor
+) -> torch.Tensor:
+    """What the kernel does, in float32."""
+    return (levels.float() @ weight.float().t() * row_scale[:, None] * scale).to(torch.bfloat16)
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])

@@ -123,16 +123,21 @@ def test_super_resolution_is_found_beside_the_base(tmp_path: Path, model: Transf
     assert torch.equal(loaded.final_linear_video.weight, other.final_linear_video.weight)
 
 
-@pytest.mark.parametrize("suffix", [".__fp8_scale", "_scale"])
+@pytest.mark.parametrize(
+    ("scale_name", "shape"),
+    [("weight.__fp8_scale", ()), ("weight_scale", (1,)), ("weight_scale", (-1, 1)), ("scale_weight", (1, 1))],
+)
 def test_the_fp8_repackaging_computes_what_its_values_say(
-    tmp_path: Path, model: Transformer, suffix: str
+    tmp_path: Path, model: Transformer, scale_name: str, shape: tuple[int, ...]
 ) -> None:
     stored: Tensors = {}
     restored = dict(model.state_dict())
     for name, tensor in model.state_dict().items():
         if tensor.dtype == torch.bfloat16:
             scale = tensor.float().abs().amax() / 448
-            stored[name], stored[name + suffix] = (tensor.float() / scale).to(torch.float8_e4m3fn), scale
+            stored[name] = (tensor.float() / scale).to(torch.float8_e4m3fn)
+            each = scale.expand(len(tensor)).clone() if -1 in shape else scale
+            stored[name.removesuffix("weight") + scale_name] = each.reshape(shape)
             restored[name] = (stored[name].float() * scale).to(torch.float32)
         else:
             stored[name] = tensor.bfloat16()
@@ -256,8 +261,13 @@ def test_fp8_without_its_scale_or_with_nan_is_named(tmp_path: Path, model: Trans
     tensors = dict(model.state_dict())
     name = "block.layers.1.mlp.down_proj.weight"
     tensors[name], scale = quantize(tensors[name])
-    with pytest.raises(WeightsMissing, match="its scale is missing"):
+    with pytest.raises(
+        WeightsMissing, match=r"its scale is missing; known names are \*\.weight\.__fp8_scale, "
+    ):
         load_network(_one_file(tensors, tmp_path / "a"), CONFIG)
+    tensors[name + "_scale"] = scale[:5]
+    with pytest.raises(WeightsMissing, match=r"has the shape \(5,\); it must be one number or 24$"):
+        load_network(_one_file(tensors, tmp_path / "c"), CONFIG)
     tensors[name + "_scale"] = scale
     tensors[name].view(torch.uint8)[0, 0] = 0xFF
     with pytest.raises(WeightsMissing, match="not finite"):

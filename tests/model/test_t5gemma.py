@@ -80,6 +80,11 @@ def test_damage_is_named(folder: Path) -> None:
     )
     with pytest.raises(WeightsMissing, match=r"lacks tensors of the text encoder, first .*layers\.1"):
         PromptEncoder.load(folder)
+    save_file({**tensors, gone: torch.zeros(3, 3)}, path, metadata={"format": "pt"})
+    with pytest.raises(
+        WeightsMissing, match=r"layers\.1.* has the shape \(3, 3\); this model needs \(\d+,.*\)$"
+    ):
+        PromptEncoder.load(folder)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(WeightsMissing, match="holds no text encoder"):
         PromptEncoder.load(folder)

@@ -9,7 +9,7 @@ import torch
 from happyhorse.errors import WeightsMissing
 from happyhorse.model.text import PAD, TextConfig, TextEncoder, train_tokenizer
 from happyhorse.training import text as training
-from happyhorse.training.text import Report, Sample, Trainer, draw_batch, vocabulary
+from happyhorse.training.text import Report, Sample, Trainer, draw_batch
 from happyhorse.world.caption import caption
 from happyhorse.world.scene import ATTRIBUTES, sample_scene
 
@@ -162,15 +162,19 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
     first = Trainer(tmp_path / "b.safetensors", minutes=1.0, seed=1)
     steps(first, 2)
     first.save()
-    second = Trainer(tmp_path / "b.safetensors", minutes=1.0, seed=1)
-    second.resume()
+    second = Trainer(tmp_path / "b.safetensors", minutes=1.0, seed=1, resume=True)
     steps(second, 2)
     for one, other in zip(whole.encoder.parameters(), second.encoder.parameters(), strict=True):
         torch.testing.assert_close(one, other)
 
 
-def test_vocabulary_names_what_stands_in() -> None:
-    lines = vocabulary()
-    assert {"ginger", "jacket", "beach", "sunset", "the"} <= set(lines)
-    assert "restaurant\tenvironment=cafe" in lines
-    assert not {"dragon", "spaceship", "restaurant", "horse"} & set(lines)
+@pytest.mark.usefixtures("small")
+def test_a_state_without_its_weights_is_refused_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "text.safetensors"
+    Trainer(out, minutes=1.0, seed=1).save()
+    out.unlink()
+    monkeypatch.setattr(training, "new_encoder", lambda **_: pytest.fail("a tokenizer was trained"))
+    with pytest.raises(WeightsMissing, match=r"no weights at .*text\.safetensors"):
+        Trainer(out, minutes=1.0, seed=1, resume=True)

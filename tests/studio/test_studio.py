@@ -10,7 +10,7 @@ from rig import Instant, listening, open_service, pipeline, plainly, png, submit
 
 from happyhorse.engines.base import Progress
 from happyhorse.jobs.keys import KeyStore
-from happyhorse.jobs.store import Filter
+from happyhorse.jobs.reader import Filter
 from happyhorse.media.picture import small_jpeg
 from happyhorse.media.read import decode_image
 

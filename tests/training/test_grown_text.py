@@ -49,6 +49,5 @@ def test_training_goes_on_from_weights_alone_more_slowly(smaller: TextEncoder, t
     torch.testing.assert_close(resumed.encoder.encode(PROMPTS), smaller.encode(PROMPTS))
     resumed.save()
     again = Trainer(out, minutes=1.0, seed=6, resume=True)
-    again.resume()
     assert again.learning_rate == GROWN_RATE
     torch.testing.assert_close(again.encoder.encode(PROMPTS), smaller.encode(PROMPTS))

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from happyhorse.world import words
 from happyhorse.world.caption import Caption, caption, swapped_colours
 from happyhorse.world.phrases import Split, bare
 from happyhorse.world.scene import ATTRIBUTES, BALL_COLOURS, Scene, sample_ball_scene, sample_scene
+from happyhorse.world.words import known, look
 
 NUM_SCENES = 250
 SPLITS: tuple[Split, ...] = ("train", "eval", "eval-words")
@@ -30,7 +30,7 @@ def draw(number: int, split: Split = "train") -> tuple[Scene, Caption]:
 def phrases_of(name: str) -> dict[str, set[str]]:
     """Synonyms of each value, lower case, without article and colour."""
     found: dict[str, set[str]] = {value: set() for value in ATTRIBUTES[name]}
-    for table in words.LEXICON[name]:
+    for table in known.LEXICON[name]:
         for value, choices in table.items():
             for choice in choices.split("|"):
                 plain = (
@@ -40,7 +40,7 @@ def phrases_of(name: str) -> dict[str, set[str]]:
                     .replace(" {c}", "")
                 )
                 found[value].add(re.sub(r"^(?:a|an|the) ", "", plain))
-    for near, (attribute, value) in words.NEAREST.items():
+    for near, (attribute, value) in known.NEAREST.items():
         if attribute == name:
             found[value].add(near)
     return {
@@ -112,13 +112,13 @@ def test_gender_is_either_told_or_hidden() -> None:
 
 def test_colours_bind_to_their_nouns() -> None:
     """Where a prompt says "X hair", X is the hair's colour, whatever the top has."""
-    plain = [choices.split("|")[0] for choices in words.HAIR_COLOUR.values()]
+    plain = [choices.split("|")[0] for choices in look.HAIR_COLOUR.values()]
     seen = 0
     for number in range(2000):
         scene, told = draw(number)
         for colour in re.findall(rf"\b({'|'.join(plain)}) hair\b(?!\s*[:=-]| is)", unquoted(told)):
             seen += 1
-            assert colour in words.HAIR_COLOUR[scene.person.hair_colour], told.text
+            assert colour in look.HAIR_COLOUR[scene.person.hair_colour], told.text
     assert seen > 100
 
 
@@ -132,7 +132,7 @@ def test_every_attribute_is_told_and_left_out() -> None:
 def test_held_out_words_are_never_trained() -> None:
     held = {
         entry[1:].replace("{c}", "").strip().lower()
-        for tables in words.LEXICON.values()
+        for tables in known.LEXICON.values()
         for table in tables
         for choices in table.values()
         for entry in choices.split("|")
@@ -184,6 +184,6 @@ def test_balls_are_told_with_their_colour_or_without() -> None:
         assert not told.mentioned & {"gender", "hair_colour", "garment", "hat"}
         seen.add(told.subject)
         if told.subject == "ball":
-            own = words.TOP_COLOUR[scene.ball.colour].split("|")[0]
+            own = look.TOP_COLOUR[scene.ball.colour].split("|")[0]
             assert not re.search(rf"\b{own} (?:\w+ )*ball", told.text.lower()), told.text
     assert seen == {"ball", *(f"{colour} ball" for colour in BALL_COLOURS)}

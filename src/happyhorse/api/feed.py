@@ -9,11 +9,10 @@ from contextlib import suppress
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from happyhorse.jobs.job import TERMINAL, Event
-from happyhorse.jobs.store import JobStore
+from happyhorse.jobs.job import TERMINAL_VALUES, Event
+from happyhorse.jobs.reader import JobReader
 
 POLL_S = 0.1
-_TERMINAL_TYPES = frozenset(status.value for status in TERMINAL)
 _BATCH = 400
 _log = logging.getLogger("happyhorse.api")
 
@@ -21,7 +20,7 @@ _log = logging.getLogger("happyhorse.api")
 class Feed:
     """Streams of events, each from any number on, none left out. Runs while somebody watches, until it is told to end."""
 
-    def __init__(self, store: JobStore) -> None:
+    def __init__(self, store: JobReader) -> None:
         self.store = store
         self._watchers: dict[str, list[asyncio.Event]] = {}
         self._known: dict[str, int] = {}
@@ -45,7 +44,7 @@ class Feed:
                     for event in batch:
                         after = event.number
                         yield event
-                        if event.type in _TERMINAL_TYPES:
+                        if event.type in TERMINAL_VALUES:
                             return
                 if over:
                     return  # the caller had seen the last event already, or the job was deleted

@@ -13,18 +13,18 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from happyhorse.api import views
+from happyhorse.api.access import caller_and_body, job_for_caller
 from happyhorse.api.auth import Identity
-from happyhorse.api.body import read_fields
 from happyhorse.api.context import Context, Here
 from happyhorse.api.key_first import KeyFirst
 from happyhorse.api.own_links import from_own_store
 from happyhorse.api.problems import CONFLICT
 from happyhorse.api.streams import event_stream
 from happyhorse.errors import InvalidRequest
-from happyhorse.jobs.job import Job, Status
+from happyhorse.jobs.job import Status
 from happyhorse.jobs.outbound import MAX_URL_CHARS
 from happyhorse.jobs.queue import MAX_PRIORITY
-from happyhorse.jobs.store import MAX_PAGE, Filter
+from happyhorse.jobs.reader import MAX_PAGE, Filter
 from happyhorse.jobs.webhooks import Target
 from happyhorse.request import GenerationRequest
 
@@ -104,8 +104,7 @@ async def create(
     idempotency_key: Annotated[str | None, Header(description="The same key makes the same job.")] = None,
 ) -> views.Generation:
     """Queue a clip. It is stored when this answers, and it will be made whatever process dies."""
-    who = await run_in_threadpool(here.auth.identify, request, "generate")
-    fields = await _fields(request, here, who)
+    who, fields = await _asked(request, here)
     job = await run_in_threadpool(
         here.service.submitter.submit,
         fields,
@@ -121,8 +120,7 @@ async def create(
 @router.post("/v1/plans", response_model=views.PlanView, openapi_extra=_BODY)
 async def plan(request: Request, here: Here) -> views.PlanView:
     """Say what would be made, in what time and memory and at what price. Nothing is run or kept but uploads."""
-    who = await run_in_threadpool(here.auth.identify, request, "generate")
-    fields = await _fields(request, here, who)
+    who, fields = await _asked(request, here)
     _priority(fields.pop("priority", None))
     _target(fields.pop("webhook_url", None), "")
     _, decided = await run_in_threadpool(here.service.submitter.plan, fields, caller=who.caller)
@@ -153,13 +151,13 @@ def index(
 @router.get("/v1/generations/{job_id}", response_model=views.Generation)
 def show(job_id: str, request: Request, here: Here) -> views.Generation:
     """One generation as it is now."""
-    return views.generation(_job(job_id, request, here), request, here.links)
+    return views.generation(job_for_caller(job_id, request, here), request, here.links)
 
 
 @router.get("/v1/generations/{job_id}/plan", response_model=views.PlanView)
 def shown_plan(job_id: str, request: Request, here: Here) -> views.PlanView:
     """What was decided when it was submitted."""
-    job = _job(job_id, request, here)
+    job = job_for_caller(job_id, request, here)
     price = views.generation(job, request, here.links).price_usd
     return views.PlanView(plan=dict(job.plan), price_usd=price, digest=str(job.plan["digest"]))
 
@@ -197,7 +195,7 @@ async def events(
     last_event_id: Annotated[str | None, Header(description="Go on after this event.")] = None,
 ) -> EventSourceResponse:
     """Everything that happens to it, as server-sent events from the first one on; ends when it is over."""
-    await run_in_threadpool(_job, job_id, request, here)
+    await run_in_threadpool(job_for_caller, job_id, request, here)
     after = _event_number(last_event_id)
     return event_stream(_stream(here, job_id, after))
 
@@ -208,14 +206,9 @@ async def _stream(here: Context, job_id: str, after: int) -> AsyncIterator[Serve
         yield ServerSentEvent(data, id=str(event.number), event=event.type)
 
 
-async def _fields(request: Request, here: Context, who: Identity) -> dict[str, object]:
-    fields = await read_fields(request, here.service.uploads, who.caller.owner)
-    return await run_in_threadpool(from_own_store, fields, request, here, who)
-
-
-def _job(job_id: str, request: Request, here: Context) -> Job:
-    who = here.auth.identify(request, "read")
-    return here.service.store.get(job_id, owner=who.sees)
+async def _asked(request: Request, here: Context) -> tuple[Identity, dict[str, object]]:
+    who, fields = await caller_and_body(request, here)
+    return who, await run_in_threadpool(from_own_store, fields, request, here, who)
 
 
 def _priority(value: object) -> int:

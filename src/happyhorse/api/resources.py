@@ -18,7 +18,7 @@ from happyhorse.api.key_first import KeyFirst
 from happyhorse.api.problems import file_answers
 from happyhorse.api.results import StoredFile
 from happyhorse.jobs.keys import DEFAULT_SCOPES, Limits, Scope
-from happyhorse.jobs.store import MAX_PAGE
+from happyhorse.jobs.reader import MAX_PAGE
 
 router = APIRouter(route_class=KeyFirst)
 MAX_CURSOR_CHARS = 128

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import FileResponse, MalformedRangeHeader
 
+from happyhorse.api.access import job_for_caller
 from happyhorse.api.context import Context, Here
 from happyhorse.api.key_first import KeyFirst
 from happyhorse.api.problems import file_answers
@@ -104,5 +105,4 @@ def _linked_job(job_id: str, request: Request, here: Context) -> Job:
     """The job, of whoever it is when the link is signed."""
     if here.links.is_signed(request):
         return here.service.store.get(job_id, owner=None)
-    who = here.auth.identify(request, "read")
-    return here.service.store.get(job_id, owner=who.sees)
+    return job_for_caller(job_id, request, here)

@@ -13,7 +13,7 @@ from happyhorse.api.key_first import KeyFirst
 from happyhorse.jobs.deliveries import State
 from happyhorse.jobs.endpoints import Endpoint
 from happyhorse.jobs.outbound import MAX_URL_CHARS
-from happyhorse.jobs.store import MAX_PAGE
+from happyhorse.jobs.reader import MAX_PAGE
 from happyhorse.jobs.webhooks import TERMINAL_EVENTS, EventName, Target, signing_secret
 
 router = APIRouter(route_class=KeyFirst, tags=["webhooks"])

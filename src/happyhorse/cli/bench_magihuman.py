@@ -9,7 +9,10 @@ import typer
 from happyhorse.errors import InvalidRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from happyhorse.bench.magihuman import Kept, StageTiming
+    from happyhorse.engines.roofline import StageWork
 
 TERA = 1e12
 
@@ -22,7 +25,7 @@ def bench_magihuman(  # noqa: PLR0913, PLR0917  one parameter for each flag
     preset: Annotated[
         str | None, typer.Option(help="15b or tiny [15b on a GPU, else tiny].", metavar="NAME")
     ] = None,
-    size: Annotated[str, typer.Option(help="256p, 540p or 1080p.", metavar="NAME")] = "256p",
+    size: Annotated[str | None, typer.Option(help="256p, 540p or 1080p [256p].", metavar="NAME")] = None,
     fp8: Annotated[bool, typer.Option("--fp8", help="Keep the networks' matrices in eight bits.")] = False,
     fp8_products: Annotated[
         bool, typer.Option("--fp8-products", help="Keep them so and multiply so, where the GPU can.")
@@ -49,9 +52,16 @@ def bench_magihuman(  # noqa: PLR0913, PLR0917  one parameter for each flag
         named = Speedups.named(filter(None, speedups.split(",")), field="speedups")
         on = named.only(recordable=torch.cuda.is_available() and not streamed)
         kept = Kept(fp8=fp8 or fp8_products, streamed=streamed, multiply_fp8=fp8_products, speedups=on)
-        _measure(preset, size, duration, kept, as_json=as_json)
-    else:
-        _count(duration)
+        _measure(preset, size or "256p", duration, kept, as_json=as_json)
+        return
+    measured = {"preset": preset, "size": size, "speedups": speedups, "fp8": fp8, "streamed": streamed}
+    for field, value in {**measured, "fp8_products": fp8_products}.items():
+        if value:
+            raise InvalidRequest(
+                f"--{field.replace('_', '-')} is for --random-weights; without it every size is counted, in bf16 and in fp8",
+                field=field,
+            )
+    _count(duration, as_json=as_json)
 
 
 def _measure(name: str | None, size: str, duration_s: int, kept: Kept, *, as_json: bool) -> None:
@@ -116,27 +126,53 @@ def _facts(timing: StageTiming) -> dict[str, object]:
     }
 
 
-def _count(duration: int) -> None:
+def _count(duration: int, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from happyhorse.cli.show import print_json
+    from happyhorse.engines.roofline import GPUS
+
+    columns = {gpu.name + " fp8" * fp8: (gpu, fp8) for fp8 in (False, True) for gpu in GPUS}
+
+    def least(stage: StageWork) -> dict[str, float]:
+        return {title: stage.seconds(gpu, fp8=fp8) for title, (gpu, fp8) in columns.items()}
+
+    clips = list(_clips(duration))
+    if as_json:
+        counted = [
+            {
+                "engine": name,
+                "drawn_at": size,
+                "stages": [{**asdict(stage), "least_seconds": least(stage)} for stage in stages],
+            }
+            for name, size, stages in clips
+        ]
+        print_json({"duration_s": duration, "clips": counted})
+        return
+    titles = " ".join(f"{title:>8}" for title in columns)
+    print(f"{'engine':<15} {'drawn at':<10} {'stage':<7} {'tokens':>7} {'passes':>6} {'TFLOP':>8} {titles}")
+    for name, size, stages in clips:
+        for stage in stages:
+            seconds = " ".join(f"{value:>8.2f}" for value in least(stage).values())
+            tokens = f"{stage.tokens:>7} {stage.passes:>6}" if stage.tokens else " " * 14
+            print(f"{name:<15} {size:<10} {stage.stage:<7} {tokens} {stage.flop / TERA:>8.0f} {seconds}")
+        in_all = " ".join(f"{sum(least(stage)[title] for stage in stages):>8.2f}" for title in columns)
+        print(f"{'':<15} {size:<10} {'in all':<30} {in_all}")
+
+
+def _clips(duration: int) -> Iterator[tuple[str, str, tuple[StageWork, ...]]]:
+    """Yield an engine, the size that its clip is drawn at, and the clip's stages."""
     from happyhorse.engines.catalog import CATALOG
+    from happyhorse.engines.memory import drawn_size
     from happyhorse.engines.plan import plan
-    from happyhorse.engines.roofline import GPUS, work_of
+    from happyhorse.engines.roofline import work_of
     from happyhorse.request import parse_request
 
-    columns = [(gpu, fp8) for fp8 in (False, True) for gpu in GPUS]
-    titles = " ".join(f"{gpu.name + ' fp8' * fp8:>8}" for gpu, fp8 in columns)
-    print(f"{'engine':<15} {'drawn at':<10} {'stage':<7} {'tokens':>7} {'passes':>6} {'TFLOP':>8} {titles}")
     for name in ("magihuman", "magihuman-base"):
         for fields in ({"draft": True}, {"resolution": "720P"}, {"resolution": "1080P"}):
             request = parse_request(
                 {"prompt": "A cat.", "seed": 1, "duration": duration, "engine": name, **fields}
             )
             decided = plan(request, CATALOG[name], media={})
-            last = decided.refine
-            size = f"{last.width}x{last.height}" if last else f"{decided.base_width}x{decided.base_height}"
-            stages = work_of(decided, CATALOG[name])
-            for stage in stages:
-                seconds = " ".join(f"{stage.seconds(gpu, fp8=fp8):>8.2f}" for gpu, fp8 in columns)
-                tokens = f"{stage.tokens:>7} {stage.passes:>6}" if stage.tokens else " " * 14
-                print(f"{name:<15} {size:<10} {stage.stage:<7} {tokens} {stage.flop / TERA:>8.0f} {seconds}")
-            in_all = " ".join(f"{sum(s.seconds(gpu, fp8=fp8) for s in stages):>8.2f}" for gpu, fp8 in columns)
-            print(f"{'':<15} {size:<10} {'in all':<30} {in_all}")
+            width, height = drawn_size(decided)
+            yield name, f"{width}x{height}", work_of(decided, CATALOG[name])

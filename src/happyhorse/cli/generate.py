@@ -100,7 +100,8 @@ def _generate_here(
     signer = open_signer(settings)
     runner = load_engine(request.engine, testcard_seconds)
     decided = _decide(request, runner.capabilities, media, settings, seed=decided.seed)
-    keep = Keeper(place, request.model_copy(update={"seed": decided.seed})) if decided.draft else None
+    seeded = request.model_copy(update={"seed": decided.seed})
+    keep = Keeper(place, seeded, media) if decided.draft else None
     clip, elapsed_s = _run(runner, signer, decided, place, keep, quiet=as_json)
     print_clip(clip, elapsed_s, as_json=as_json)
 

@@ -15,27 +15,38 @@ from happyhorse.cli.show import print_clip, progress_bar
 from happyhorse.errors import InvalidRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from happyhorse.engines.take import Take
     from happyhorse.request import GenerationRequest
+    from happyhorse.shapes import MediaInfo
 
 _SUFFIX = ".take"
+_REQUEST, _INPUTS = "request", "inputs"
+"""Notes of a take: what was asked for, with absolute paths, and the hash of each file that it names."""
 
 
 @dataclass(frozen=True)
 class Keeper:
-    """Writes a take beside its clip, with the request that asked for it."""
+    """Writes a take beside its clip, with the request that asked for it and the hashes of its input files."""
 
     clip: Path
     request: GenerationRequest
+    media: Mapping[str, MediaInfo]
 
     def keep(self, take: Take) -> None:
         from dataclasses import replace
 
         from happyhorse.media.write import placed
 
-        asked = json.dumps(self.request.model_dump(mode="json", exclude_defaults=True))
+        asked = self.request.model_dump(mode="json", exclude_defaults=True)
+        inputs = [asked[name] for name in ("image", "video", "voice") if name in asked]
+        for given in (*inputs, *asked.get("references", ())):
+            given["path"] = str(Path(given["path"]).absolute())
+        hashes = {str(Path(path).absolute()): info.sha256 for path, info in self.media.items()}
+        said = {_REQUEST: json.dumps(asked), **({_INPUTS: json.dumps(hashes)} if hashes else {})}
         with placed(self.clip.with_suffix(_SUFFIX)) as path:
-            path.write_bytes(replace(take, notes={**take.notes, "request": asked}).to_bytes())
+            path.write_bytes(replace(take, notes={**take.notes, **said}).to_bytes())
 
 
 def refine(
@@ -66,18 +77,28 @@ def refine(
         )
     beside = _beside(clip)
     take = Take.from_bytes(beside.read_bytes())
-    if "request" not in take.notes:
+    if _REQUEST not in take.notes:
         text = f"take '{beside.name}' does not say what was asked for; only a take that --draft left can be refined"
         raise InvalidRequest(text, field="clip")
-    asked = {**json.loads(take.notes["request"]), "engine": take.engine, "draft": False}
+    asked = {**json.loads(take.notes[_REQUEST]), "engine": take.engine, "draft": False}
     request = parse_request({**asked, "resolution": resolution or asked.get("resolution")})
-    decided = plan(request, CATALOG[take.engine], media=probed(request))
+    media = probed(request)
+    _check_inputs(take, media)
+    decided = plan(request, CATALOG[take.engine], media=media)
     signer = open_signer(Settings.from_env())
     start = time.monotonic()
     with progress_bar(quiet=as_json) as show:
         made = draw(load_engine(take.engine, 0.0), decided, take, place, on_progress=show)
         finished = signer.sign(made, decided)
     print_clip(finished, time.monotonic() - start, as_json=as_json)
+
+
+def _check_inputs(take: Take, media: Mapping[str, MediaInfo]) -> None:
+    kept = json.loads(take.notes.get(_INPUTS, "{}"))
+    for path, info in media.items():
+        if kept.get(path, info.sha256) != info.sha256:
+            text = f"'{path}' has changed since the draft was made; a take is refined with the files it was made from"
+            raise InvalidRequest(text, field="clip")
 
 
 def _beside(clip: Path) -> Path:

@@ -15,11 +15,8 @@ from happyhorse.cli.build import (
     open_service,
     open_signer,
 )
+from happyhorse.cli.options import EngineName
 
-_EngineName = Annotated[
-    str | None,
-    typer.Option(help="nano, magihuman, magihuman-base, hosted or testcard [nano].", metavar="NAME"),
-]
 DataDir = Annotated[
     Path | None,
     typer.Option(help="Database, files and locks [~/.local/share/happyhorse].", metavar="FOLDER"),
@@ -35,7 +32,7 @@ _Seconds = Annotated[float, typer.Option(help="How long the test card takes.", m
 
 
 def serve(  # noqa: PLR0913, PLR0917  one parameter for each flag
-    engine: _EngineName = None,
+    engine: EngineName = None,
     host: Annotated[str, typer.Option(help="Address to listen on.", metavar="ADDRESS")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535, metavar="N")] = 8000,
     data_dir: DataDir = None,
@@ -68,7 +65,7 @@ def serve(  # noqa: PLR0913, PLR0917  one parameter for each flag
 
 
 def worker(
-    engine: _EngineName = None,
+    engine: EngineName = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     storage: _Storage = None,

@@ -127,9 +127,9 @@ class LocalEngine(OnePass):
         take.check_grid(plan.latent)
         reporter = Reporter(on_progress, _STAGE_SHARES)
         chosen, reading = self._understand(plan)
-        given = None if plan.image is None else _given_picture(plan)
+        given = _given_picture(plan)
         with torch.inference_mode():
-            still = given is not None and self._is_beyond_us(given, plan)
+            still = self._is_beyond_us(given, plan)
             finish = _finisher(plan, given, still=still)
             latents = Latents(*(torch.from_numpy(take.latents[name]) for name in Latents._fields))
             sound = None if plan.sound == "remove" else self._sound(latents.audio)
@@ -146,12 +146,14 @@ class LocalEngine(OnePass):
 
     def spoken(self, plan: Plan) -> list[Spoken]:
         """Return the phonemes that the clip is to say, in a voice of the person's gender, and what knocks in it, on its own clock."""
-        return self._heard(plan, *self._understand(plan))
+        return self._heard(plan, _given_picture(plan), *self._understand(plan))
 
-    def _heard(self, plan: Plan, chosen: dict[str, str], reading: Reading) -> list[Spoken]:
+    def _heard(
+        self, plan: Plan, given: NDArray[np.uint8] | None, chosen: dict[str, str], reading: Reading
+    ) -> list[Spoken]:
         """What is spoken, and what knocks: a ball's impacts, planned by the seed, so that picture and sound follow one clock."""
         events = _speak(plan, chosen, reading)
-        if shows_ball(reading) and not (plan.image and self._is_beyond_us(_given_picture(plan), plan)):
+        if shows_ball(reading) and not self._is_beyond_us(given, plan):
             events += fall_rows(Fall.sample(plan.seed), plan.duration_s, with_heights=not plan.lines)
         return sorted(events, key=lambda event: event[1])
 
@@ -165,16 +167,16 @@ class LocalEngine(OnePass):
         texts = self._told(complete(_english(plan), chosen, reading))
         settings = replace(self.weights.checkpoint.sampler, num_steps=plan.num_steps)
         generator = torch.Generator().manual_seed(plan.seed)
-        first = None
-        if plan.image is not None:
-            first = self._first_frame(plan)
+        given, first = _given_picture(plan), None
+        if given is not None:
+            first = self.weights.video_vae.encode(_at_base_size(given, plan))
         elif settings.picture_first:
             start = self._noise(replace(shape, frames=1), 0, generator)
             first = self._sample(start, texts, [], settings=settings, generator=generator).video
         return self._sample(
             self._noise(shape, shape.audio().num_latents, generator),
             texts,
-            self._heard(plan, chosen, reading),
+            self._heard(plan, given, chosen, reading),
             settings=settings,
             generator=generator,
             first=first,
@@ -237,14 +239,10 @@ class LocalEngine(OnePass):
         scale = PREVIEW_SIDE / max(width, height)
         return small_jpeg(fit(picture, (round(width * scale), round(height * scale))), PREVIEW_SIDE)
 
-    def _first_frame(self, plan: Plan) -> Tensor:
-        """Return the clean latent (1, c, 1, h, w) of the user's picture at base size."""
-        return self.weights.video_vae.encode(_at_base_size(_given_picture(plan), plan))
-
     @torch.inference_mode()
-    def _is_beyond_us(self, given: NDArray[np.uint8], plan: Plan) -> bool:
-        """Whether nobody is to speak in the user's picture and the codec cannot tell what is in it: a photograph, mostly."""
-        if plan.lines:
+    def _is_beyond_us(self, given: NDArray[np.uint8] | None, plan: Plan) -> bool:
+        """Whether nobody is to speak in the user's picture, if there is one, and the codec cannot tell what is in it: a photograph, mostly."""
+        if given is None or plan.lines:
             return False
         vae, pixels = self.weights.video_vae, _at_base_size(given, plan)
         error = vae.project(vae.encode(pixels))[:, :, :1] - pixels
@@ -276,9 +274,10 @@ def _english(plan: Plan) -> str:
     return in_english(read_prompt(plan.prompt))
 
 
-def _given_picture(plan: Plan) -> NDArray[np.uint8]:
-    """The first frame as the user gave it, at the clip's final size."""
-    assert plan.image is not None
+def _given_picture(plan: Plan) -> NDArray[np.uint8] | None:
+    """The first frame as the user gave it, at the clip's final size; None where there is none."""
+    if plan.image is None:
+        return None
     return fit(decode_image(Path(plan.image.path), crop=plan.crop), (plan.width, plan.height))
 
 

@@ -9,7 +9,7 @@ later; a refined one holds what is left to be drawn.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -69,11 +69,11 @@ class Arrange(Protocol):
 
 @dataclass(frozen=True)
 class Release:
-    """The weights of the engine: how each network is run, its parts, and what names them all."""
+    """The weights of the engine: how each network is run, its parts, and `digest(names)`, one hash that names some of them."""
 
     networks: Mapping[str, Network]
     arrange: Arrange
-    digest: str
+    digest: Callable[[Iterable[str]], str]
     device: torch.device
 
 
@@ -83,7 +83,8 @@ class MagiHumanEngine:
     def __init__(
         self, capabilities: Capabilities, release: Release, *, rewriter: Rewriter | None = None
     ) -> None:
-        self._capabilities = replace(capabilities, weights_hash=release.digest)
+        self._always = (network_of(capabilities), TEXT_ENCODER, AUDIO_VAE, TURBO_VAE)
+        self._capabilities = replace(capabilities, weights_hash=release.digest(self._always))
         self.release, self.rewriter = release, rewriter
 
     @property
@@ -93,7 +94,7 @@ class MagiHumanEngine:
     @property
     def network(self) -> str:
         """The network of the base pass."""
-        return "distill" if self._capabilities.negative_prompt is None else "base"
+        return network_of(self._capabilities)
 
     def denoise(self, plan: Plan, *, on_progress: OnProgress) -> Take:
         """Stages prepare and base. Raises: what on_progress raises; MediaError for an input; WeightsMissing; OutOfMemory."""
@@ -102,7 +103,7 @@ class MagiHumanEngine:
         written = write_out(plan.prompt, lines=plan.lines, rewriter=self.rewriter)
         latents, said = self._run(plan, lambda parts: self._base(plan, parts, written, reporter))
         notes = {name: note for name, note in {_PROMPT: written.note, **said}.items() if note}
-        return Take(plan.engine, self.release.digest, latents, notes)
+        return Take(plan.engine, self._capabilities.weights_hash, latents, notes)
 
     def refine(self, plan: Plan, take: Take, *, on_progress: OnProgress) -> Take:
         """Stage refine; a draft's take as it is. Raises: as denoise; EngineError for a take of other weights or size."""
@@ -123,13 +124,19 @@ class MagiHumanEngine:
         reporter = _reporter(plan, on_progress)
         self._run(plan, lambda parts: self._write(plan, parts, take, output, reporter))
         reporter.say("finish", 1, 1)
-        return plan.output(output, weights_hash=self.release.digest, notes=_said(take))
+        return plan.output(output, weights_hash=self._weights_of(plan), notes=_said(take))
 
     def _check(self, take: Take, grid: LatentShape | None) -> None:
         """Raises: EngineError for a take of other weights, or of another size than the plan has at this stage."""
-        take.check(engine=self.capabilities.engine, weights_hash=self.release.digest)
+        take.check(engine=self.capabilities.engine, weights_hash=self.capabilities.weights_hash)
         assert grid is not None
         take.check_grid(grid)
+
+    def _weights_of(self, plan: Plan) -> str:
+        """Name all weights of a clip. A take is named by those that every clip needs: what refines it may be fetched later."""
+        second = (plan.refine.network,) if plan.refine else ()
+        first_frame = (WAN_VAE,) if plan.image else ()
+        return self.release.digest((*self._always, *second, *first_frame))
 
     def _run(self, plan: Plan, work: Callable[[Parts], Result]) -> Result:
         """Do one part of a clip; when memory runs out in it, once more with the parts arranged leaner."""
@@ -175,7 +182,7 @@ class MagiHumanEngine:
         return kept, {_CUT: cut, _WEIGHTS: parts.note}
 
     def _write(self, plan: Plan, parts: Parts, take: Take, output: Path, reporter: Reporter) -> None:
-        tags, said = plan.tags(self.release.digest), _said(take)
+        tags, said = plan.tags(self._weights_of(plan)), _said(take)
         video = torch.from_numpy(take.latents["video"]).to(self.release.device)
         sound = self._sound(plan, parts, take)
         encode(
@@ -280,6 +287,11 @@ class MagiHumanEngine:
                     yield watermark(frame) if plan.watermark else frame
                     number += 1
                 reporter.say("decode", number, plan.num_frames)
+
+
+def network_of(capabilities: Capabilities) -> str:
+    """The network of an engine's base pass."""
+    return "distill" if capabilities.negative_prompt is None else "base"
 
 
 def _said(take: Take) -> tuple[str, ...]:

@@ -20,8 +20,9 @@ from happyhorse.errors import OutOfMemory, WeightsMissing
 from happyhorse.hub.origin import check_origin
 from happyhorse.hub.parts import Part, find_parts
 from happyhorse.hub.store import WeightStore
-from happyhorse.model.convert import TURBO_VAE_FILE
+from happyhorse.model.convert import made_turbo_vae
 from happyhorse.model.follow import lead
+from happyhorse.model.fp8 import blank_network
 from happyhorse.model.fp8_products import can_multiply, multiply_in_fp8
 from happyhorse.model.layouts import load_network, open_network
 from happyhorse.model.oobleck import Oobleck
@@ -145,7 +146,7 @@ class Arranger:
             TEXT_ENCODER: partial(PromptEncoder.load, folders[TEXT_ENCODER], device=encoder_device),
             WAN_VAE: lambda: WanVae.load(_only(folders[WAN_VAE]), dtype=torch.bfloat16).to(device),
             AUDIO_VAE: lambda: Oobleck.load(_only(folders[AUDIO_VAE])).to(device),
-            TURBO_VAE: lambda: TurboVae.load(root / TURBO_VAE_FILE, dtype=torch.bfloat16).to(device),
+            TURBO_VAE: lambda: TurboVae.load(made_turbo_vae(root), dtype=torch.bfloat16).to(device),
         }
         for name in self.parts.keys() & NETWORKS.keys():
             found[name] = partial(self._network, name, loader)
@@ -206,7 +207,8 @@ class NetworkLoader:
         model, tensors = open_network(
             folder, config, device=self.device if fp8 and folder != converted else "cpu", fp8=fp8
         )
-        self.slots = self.slots or Slots.of(model, self.device)
+        # As large as any layer of the arrangement: some networks may lie there in fewer bits than others.
+        self.slots = self.slots or Slots.of(blank_network(config, fp8=fp8), self.device)
         load_on_host(
             model, tensors, device=self.device, pinned=self._fits_host(network_bytes(config, fp8=fp8))
         )

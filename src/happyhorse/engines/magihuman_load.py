@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from happyhorse.engines.catalog import CATALOG
-from happyhorse.engines.magihuman import AUDIO_VAE, TEXT_ENCODER, TURBO_VAE, WAN_VAE, MagiHumanEngine, Release
+from happyhorse.engines.magihuman import (
+    AUDIO_VAE,
+    TEXT_ENCODER,
+    TURBO_VAE,
+    WAN_VAE,
+    MagiHumanEngine,
+    Release,
+    network_of,
+)
 from happyhorse.engines.magihuman_arrange import Arranger, NetworkLoader, check_present
 from happyhorse.engines.memory import ARRANGEMENTS, arrangement
 from happyhorse.engines.rewrite import Rewriter
-from happyhorse.errors import EngineError, WeightsMissing
+from happyhorse.errors import EngineError
 from happyhorse.hub.parts import PARTS, Part
 from happyhorse.hub.store import WeightStore
-from happyhorse.model.convert import TURBO_VAE_FILE
+from happyhorse.model.convert import made_turbo_vae
 from happyhorse.model.follow import follow, join
 from happyhorse.model.parallel import Ranks
 from happyhorse.model.release import NETWORKS
@@ -39,21 +49,17 @@ def open_engine(
     processes that cannot share the work.
     """
     capabilities = CATALOG[name]
-    base = "distill" if capabilities.negative_prompt is None else "base"
+    base = network_of(capabilities)
     store = WeightStore(weights_dir / "magihuman")
     needed = {base, "540p_sr", "1080p_sr", TEXT_ENCODER, WAN_VAE, AUDIO_VAE, TURBO_VAE}
     parts = {part.name: part for part in PARTS if part.name in needed}
     ranks = join()
     _check_shares(name, ranks)
     check_present(name, store, [parts[each] for each in (base, TURBO_VAE, TEXT_ENCODER, AUDIO_VAE)])
-    if not (store.root / TURBO_VAE_FILE).is_file():
-        raise WeightsMissing(
-            f"{store.root / TURBO_VAE_FILE} is not made yet: happyhorse weights convert magihuman turbo_vae"
-        )
+    made_turbo_vae(store.root)
     arranger = Arranger(store, parts, find_gpu(name), ranks, fp8=fp8, speedups=speedups)
-    return MagiHumanEngine(
-        capabilities, Release(NETWORKS, arranger, _digest(store, parts), arranger.device), rewriter=rewriter
-    )
+    release = Release(NETWORKS, arranger, partial(_digest, store, parts), arranger.device)
+    return MagiHumanEngine(capabilities, release, rewriter=rewriter)
 
 
 def follow_engine(weights_dir: Path, ranks: Ranks, *, fp8: bool = False, speedups: Speedups = PLAIN) -> None:
@@ -92,9 +98,7 @@ def _check_shares(name: str, ranks: Ranks | None) -> None:
 def find_gpu(name: str) -> torch.device:
     """Return this machine's GPU. Raises: EngineError where engine `name` has none that it can use."""
     if not torch.cuda.is_available():
-        raise EngineError(
-            f"engine {name} needs an NVIDIA GPU; torch {torch.__version__} finds none on this machine"
-        )
+        raise EngineError(f"engine {name} needs an NVIDIA GPU; torch {torch.__version__}: {_why_no_gpu()}")
     device = torch.device("cuda", torch.cuda.current_device())
     capability = torch.cuda.get_device_capability(device)
     if capability < (8, 0):
@@ -105,11 +109,21 @@ def find_gpu(name: str) -> torch.device:
     return device
 
 
-def _digest(store: WeightStore, parts: dict[str, Part]) -> str:
-    """Name the weights by what the hub said of them, or by names and sizes of files the user had."""
+def _why_no_gpu() -> str:
+    """What torch says of it: that it was built without CUDA, that there is no driver, or one that is too old."""
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+    except (AssertionError, RuntimeError) as err:
+        return str(err).strip().split(". ")[0].splitlines()[0].rstrip(".")
+    return "it finds none on this machine"
+
+
+def _digest(store: WeightStore, parts: Mapping[str, Part], names: Iterable[str]) -> str:
+    """Name some parts by what the hub said of them, or by names and sizes of files the user had."""
     facts: dict[str, object] = {}
-    for name, part in sorted(parts.items()):
+    for part in (parts[name] for name in names):
         manifest = store.manifest(part)
-        files = sorted(path for path in store.folder(part).rglob("*") if path.is_file())
-        facts[name] = asdict(manifest) if manifest else [(file.name, file.stat().st_size) for file in files]
+        found = {path for pattern in part.patterns for path in store.folder(part).rglob(pattern)}
+        sizes = [(path.name, path.stat().st_size) for path in sorted(found)]
+        facts[part.name] = asdict(manifest) if manifest else sizes
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -18,6 +18,7 @@ class Conditions:
 
     num_references: int
     has_source: bool
+    has_voice: bool
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,9 @@ def count(
     latent = VideoShape(num_frames, height=base[1], width=base[0]).latent()
     text = capabilities.text_tokens + math.ceil(capabilities.phonemes_per_s * num_frames / FPS)
     clean = conditions.num_references * latent.tokens_per_frame + latent.num_tokens * conditions.has_source
-    audio = max(latent.audio().num_latents, num_frames + capabilities.extra_audio_latents)
+    # A track has one latent a picture; the network's own sound was trained a little longer. Source: specs/model.md 3.1.
+    extra = 0 if conditions.has_voice else capabilities.extra_audio_latents
+    audio = max(latent.audio().num_latents, num_frames + extra)
     return latent, Tokens(latent.num_tokens, audio, text, clean)
 
 

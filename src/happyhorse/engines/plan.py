@@ -227,7 +227,7 @@ def plan(
     base = capabilities.base_sizes.get(ratio, size)
     if request.draft:
         size = base
-    conditions = Conditions(len(request.references), inputs.video is not None)
+    conditions = Conditions(len(request.references), inputs.video is not None, inputs.voice is not None)
     latent, tokens = count(capabilities, base, num_frames, conditions)
     refine = None if request.draft else refinement(capabilities, resolution, ratio, num_frames, conditions)
     note_sizes(capabilities, ratio, notes, size=size, base=base, refine=refine)

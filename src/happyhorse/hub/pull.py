@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +66,8 @@ class Hub:
 
 
 def pull_part(store: WeightStore, hub: Hub, part: Part, manifest: Manifest, *, on_file: OnFile) -> None:
-    """Bring a part to the store. Files that are there and right are kept; `on_file(name, bytes)` follows each one.
+    """Bring a part to the store. Files that are there and right are kept, also those of an earlier publication;
+    `on_file(name, bytes)` follows each one.
 
     Raises: WeightsMissing for a file whose size or hash is wrong or if the disk is too small; as Hub.fetch.
     """
@@ -77,15 +78,35 @@ def pull_part(store: WeightStore, hub: Hub, part: Part, manifest: Manifest, *, o
     staging.mkdir(parents=True, exist_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     _check_space(store.root, folder, manifest)
+    checked = _checked_before(store, part)
     for name, file in manifest.files.items():
         path = folder / name
-        if not (path.is_file() and path.stat().st_size == file.size):
+        if not _is_right(path, file, checked=checked.get(name) == file):
             fetched = hub.fetch(part, manifest, name, staging)
             _check(fetched, file)
             fetched.replace(path)
         on_file(name, file.size)
     store.write_manifest(part, manifest)
     shutil.rmtree(staging, ignore_errors=True)
+
+
+def _checked_before(store: WeightStore, part: Part) -> Mapping[str, File]:
+    """The files whose hashes were right when they came."""
+    try:
+        before = store.manifest(part)
+    except WeightsMissing:  # this pull writes a new one
+        return {}
+    return before.files if before else {}
+
+
+def _is_right(path: Path, file: File, *, checked: bool) -> bool:
+    """Whether a file is there as it is published now; it is hashed unless it was `checked` when it came."""
+    if not path.is_file() or path.stat().st_size != file.size:
+        return False
+    try:
+        return checked or bool(check_hash(path, file))
+    except WeightsMissing:
+        return False
 
 
 def _check(path: Path, file: File) -> None:

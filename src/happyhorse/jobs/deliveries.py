@@ -19,8 +19,8 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from happyhorse.db import Database, deliveries, new_id, tries, webhooks
-from happyhorse.errors import NotFound
 from happyhorse.jobs.job import Job
+from happyhorse.jobs.rows import owned_row
 from happyhorse.jobs.webhooks import EventName, Target
 
 PROGRESS_S = 0.5
@@ -187,14 +187,7 @@ class DeliveryStore:
 
     def get(self, delivery_id: str, *, owner: str | None) -> Delivery:
         """Raises: NotFound, also for another owner's."""
-        query = sa.select(deliveries).where(deliveries.c.id == delivery_id)
-        if owner is not None:
-            query = query.where(deliveries.c.owner == owner)
-        with self.database.read() as connection:
-            row = connection.execute(query).first()
-        if row is None:
-            raise NotFound(f"there is no delivery '{delivery_id[:64]}'")
-        return _delivery(row)
+        return _delivery(owned_row(self.database, deliveries, delivery_id, owner=owner, noun="delivery"))
 
     def list(
         self,

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from happyhorse.db import Database, new_id, webhooks
 from happyhorse.errors import InvalidRequest, LimitExceeded, NotFound
 from happyhorse.jobs.outbound import Outbound
+from happyhorse.jobs.rows import owned_row
 from happyhorse.jobs.webhooks import EVENTS, Target, check_target
 
 MAX_ENDPOINTS = 50
@@ -85,13 +86,7 @@ class EndpointStore:
 
     def get(self, webhook_id: str, *, owner: str | None) -> Endpoint:
         """Raises: NotFound, also for another owner's."""
-        query = sa.select(webhooks).where(webhooks.c.id == webhook_id)
-        if owner is not None:
-            query = query.where(webhooks.c.owner == owner)
-        with self.database.read() as connection:
-            row = connection.execute(query).first()
-        if row is None:
-            raise NotFound(f"there is no webhook '{webhook_id[:64]}'")
+        row = owned_row(self.database, webhooks, webhook_id, owner=owner, noun="webhook")
         return Endpoint(**row._mapping)
 
     def rotate(self, webhook_id: str, *, owner: str | None) -> Endpoint:

@@ -18,6 +18,7 @@ from happyhorse.db import Database, files, new_id
 from happyhorse.errors import Conflict, InvalidRequest, MediaError, NotFound
 from happyhorse.jobs.blobs import BlobStore
 from happyhorse.jobs.fetch import MAX_S, Fetcher
+from happyhorse.jobs.rows import owned_row
 from happyhorse.media.read import probe
 from happyhorse.shapes import MediaInfo
 
@@ -125,13 +126,7 @@ class UploadStore:
 
     def get(self, file_id: str, *, owner: str | None) -> Upload:
         """Raises: NotFound, also for another owner's file."""
-        query = sa.select(files).where(files.c.id == file_id)
-        if owner is not None:
-            query = query.where(files.c.owner == owner)
-        with self.database.read() as connection:
-            row = connection.execute(query).first()
-        if row is None:
-            raise NotFound(f"there is no file '{file_id[:64]}'")
+        row = owned_row(self.database, files, file_id, owner=owner, noun="file")
         return Upload(**row._mapping)
 
     def list(

@@ -1,4 +1,4 @@
-"""What a job is, and the table of its legal transitions. Pure data; `store.py` moves jobs, everybody else reads them."""
+"""What a job is, and the table of its legal transitions. Pure data; `store.py` moves jobs, `reader.py` finds them."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     Status.CANCELED: frozenset(),
 }
 TERMINAL = frozenset(status for status, followers in TRANSITIONS.items() if not followers)
+TERMINAL_VALUES = tuple(status.value for status in TERMINAL)
 LIVE_VALUES = tuple(status.value for status in Status if status not in TERMINAL)
 MICROS = 1_000_000
 """Money is counted in millionths of a dollar."""

@@ -82,13 +82,21 @@ def convert_turbo_vae(folder: Path, target: Path) -> None:
         raise WeightsMissing(f"{checkpoint} cannot be converted: {said[-1] if said else 'the process died'}")
 
 
+def made_turbo_vae(root: Path) -> Path:
+    """Return the file that `weights convert` makes of TurboVAE's checkpoint. Raises: WeightsMissing while there is none."""
+    path = root / TURBO_VAE_FILE
+    if not path.is_file():
+        raise WeightsMissing(f"{path} is not made yet: happyhorse weights convert magihuman turbo_vae")
+    return path
+
+
 def _converted(source: Path, config: ModelConfig, storage: Storage) -> Iterator[tuple[str, Tensor]]:
     shards = read_shards(source)
     model = empty_network(shards, config)
     matrices = {
         f"{name}.weight" for name, module in model.named_modules() if isinstance(module, GroupedLinear)
     }
-    for name, tensor in read_tensors(shards):
+    for name, tensor in read_tensors(shards.entries):
         if name not in matrices:
             yield name, tensor if tensor.dtype == FP8 else tensor.float()
         elif storage == "fp8":

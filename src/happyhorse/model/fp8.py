@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from happyhorse.model.transformer import GroupedLinear, Sizes, Transformer
+from happyhorse.model.config import ModelConfig
+from happyhorse.model.transformer import GroupedLinear, Sizes, Transformer, cast_block_linears
 
 FP8 = torch.float8_e4m3fn
 LARGEST = torch.finfo(FP8).max
@@ -49,6 +50,16 @@ def quantize_blocks(model: Transformer) -> None:
     for name, module in list(model.named_modules()):
         if isinstance(module, GroupedLinear):
             put(model, name, Fp8Linear(*quantize(module.weight.detach()), groups=module.groups))
+
+
+def blank_network(config: ModelConfig, *, fp8: bool) -> Transformer:
+    """Return a network of the meta device in its published precision, or with block matrices in FP8."""
+    with torch.device("meta"):
+        model = Transformer(config)
+    cast_block_linears(model, torch.bfloat16)
+    if fp8:
+        quantize_blocks(model)
+    return model
 
 
 def put(model: nn.Module, name: str, module: nn.Module) -> None:

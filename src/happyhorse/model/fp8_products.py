@@ -88,10 +88,3 @@ def product(
     return torch._scaled_mm(
         levels, weight.t(), scale_a=row_scale[:, None], scale_b=scale[None], out_dtype=torch.bfloat16
     )
-
-
-def product_plainly(
-    levels: Tensor, row_scale: Float[Tensor, " m"], weight: Tensor, scale: Float[Tensor, " c_out"]
-) -> Float[Tensor, "m c_out"]:
-    """The same in float32: what the kernel is tested against."""
-    return (levels.float() @ weight.float().t() * row_scale[:, None] * scale).to(torch.bfloat16)

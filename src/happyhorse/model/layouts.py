@@ -10,6 +10,7 @@ one tensor. Source: specs/model.md 1.2, 7.
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,8 +29,8 @@ from happyhorse.model.transformer import GroupedLinear, Transformer, cast_block_
 
 Layout = Literal["original", "diffusers", "fp8"]
 _SUBFOLDERS = ("transformer", "sr_transformer")
-_SCALE_SUFFIXES = (".__fp8_scale", "_scale")
-"""What a scale's name adds to its matrix's, in the repackagings we know."""
+_SCALE_SUFFIXES = (".weight.__fp8_scale", ".weight_scale", ".scale_weight")
+"""What follows a layer's name in that of its scale, in the repackagings we know."""
 _PLAIN_DTYPES = ("F32", "BF16", "F16")
 
 
@@ -65,7 +66,7 @@ def read_shards(path: Path) -> Shards:
     """
     inner = [path / name for name in _SUBFOLDERS if (path / name).is_dir()]
     folder = inner[-1] if inner else path
-    entries = _entries(folder)
+    entries = read_headers(folder)
     config = read_config(folder / "config.json")
     is_fp8 = any(entry.dtype == "F8_E4M3" for entry in entries.values())
     layout: Layout = "fp8" if is_fp8 else "diffusers" if config is not None else "original"
@@ -99,7 +100,7 @@ def open_network(
     }
     if fp8:
         quantize_blocks(model)
-    return model, _as_taken(read_tensors(shards, device=device), matrices, fp8=fp8)
+    return model, _as_taken(read_tensors(shards.entries, device=device), matrices, fp8=fp8)
 
 
 def _as_taken(
@@ -125,25 +126,19 @@ def empty_network(shards: Shards, config: ModelConfig) -> Transformer:
     _check_config(shards, config)
     with torch.device("meta"):
         model = Transformer(config)
-    scales = {_scale_of(name): name for name in shards.entries if name.endswith(_SCALE_SUFFIXES)}
+    scales = {
+        _scale_of(name): entry for name, entry in shards.entries.items() if name.endswith(_SCALE_SUFFIXES)
+    }
     for name, module in list(model.named_modules()):
-        if (
-            isinstance(module, GroupedLinear)
-            and shards.entries.get(f"{name}.weight", _NONE).dtype == "F8_E4M3"
-        ):
-            if f"{name}.scale" not in scales:
-                raise WeightsMissing(
-                    f"{shards.path}: {name}.weight is stored as FP8 but its scale is missing"
-                )
-            scale = shards.entries[scales[f"{name}.scale"]].shape or (1,)
+        stored = shards.entries.get(f"{name}.weight", _NONE)
+        if isinstance(module, GroupedLinear) and stored.dtype == "F8_E4M3":
+            scale = _scale_entry(shards, name, scales, rows=module.weight.shape[0])
             weight = torch.empty_like(module.weight, dtype=FP8)
-            put(
-                model,
-                name,
-                Fp8Linear(weight, torch.empty(scale, device="meta").reshape(-1), groups=module.groups),
-            )
+            empty = torch.empty(math.prod(scale.shape), device="meta")
+            put(model, name, Fp8Linear(weight, empty, groups=module.groups))
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    found = {_scale_of(name): (entry.shape or (1,), entry) for name, entry in shards.entries.items()}
+    found = {name: (entry.shape, entry) for name, entry in shards.entries.items() if _scale_of(name) == name}
+    found |= {name: ((math.prod(entry.shape),), entry) for name, entry in scales.items()}
     _check_names(shards, found.keys(), wanted.keys())
     for name, (shape, entry) in found.items():
         if shape != wanted[name]:
@@ -159,11 +154,13 @@ def empty_network(shards: Shards, config: ModelConfig) -> Transformer:
     return model
 
 
-def read_tensors(shards: Shards, *, device: str | torch.device = "cpu") -> Iterator[tuple[str, Tensor]]:
+def read_tensors(
+    entries: Mapping[str, Entry], *, device: str | torch.device = "cpu"
+) -> Iterator[tuple[str, Tensor]]:
     """Yield every tensor as stored, file by file. Raises: WeightsMissing for values that are not finite."""
-    for file in sorted({entry.file for entry in shards.entries.values()}):
+    for file in sorted({entry.file for entry in entries.values()}):
         with safe_open(file, framework="pt", device=str(device)) as opened:
-            for name in (name for name, entry in shards.entries.items() if entry.file == file):
+            for name in (name for name, entry in entries.items() if entry.file == file):
                 tensor = opened.get_tensor(name)
                 if has_nan(tensor) if tensor.dtype == FP8 else not bool(tensor.isfinite().all()):
                     raise WeightsMissing(f"{file}: {name} contains values that are not finite")
@@ -176,9 +173,24 @@ _NONE = Entry(Path(), (), "")
 def _scale_of(name: str) -> str:
     """The name in our FP8 layer of a stored scale; other names stay."""
     for suffix in _SCALE_SUFFIXES:
-        if name.endswith(f".weight{suffix}"):
-            return name.removesuffix(f"weight{suffix}") + "scale"
+        if name.endswith(suffix):
+            return f"{name.removesuffix(suffix)}.scale"
     return name
+
+
+def _scale_entry(shards: Shards, layer: str, scales: Mapping[str, Entry], *, rows: int) -> Entry:
+    """The scale of an FP8 matrix. Raises: WeightsMissing where there is none, or neither one number nor one a row."""
+    found = scales.get(f"{layer}.scale")
+    if found is None:
+        names = ", ".join(f"*{suffix}" for suffix in _SCALE_SUFFIXES)
+        raise WeightsMissing(
+            f"{shards.path}: {layer}.weight is stored as FP8 but its scale is missing; known names are {names}"
+        )
+    if math.prod(found.shape) not in (1, rows):
+        raise WeightsMissing(
+            f"{found.file}: the scale of {layer}.weight has the shape {found.shape}; it must be one number or {rows}"
+        )
+    return found
 
 
 def _check_config(shards: Shards, config: ModelConfig) -> None:
@@ -209,7 +221,8 @@ def _check_names(shards: Shards, found: Set[str], wanted: Set[str]) -> None:
         )
 
 
-def _entries(folder: Path) -> dict[str, Entry]:
+def read_headers(folder: Path) -> Mapping[str, Entry]:
+    """Return the tensors of a folder's shards, or of one file, by name. Raises: WeightsMissing for a shard that is not whole."""
     if folder.is_file():
         return _header(folder)
     indexes = sorted(folder.glob("*.safetensors.index.json"))

@@ -8,6 +8,7 @@ here are at LATENT_RATE_HZ and are resampled from and to what a file holds. Sour
 import json
 import math
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,13 +62,15 @@ class Oobleck(nn.Module):
 
     def __init__(self, config: OobleckConfig) -> None:
         super().__init__()
-        self.net: Any = require("diffusers").AutoencoderOobleck(
-            encoder_hidden_size=config.width,
-            downsampling_ratios=list(config.strides),
-            channel_multiples=list(config.multiples),
-            decoder_channels=config.width,
-            decoder_input_channels=config.latent_channels,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch's, of a way that diffusers builds layers
+            self.net: Any = require("diffusers").AutoencoderOobleck(
+                encoder_hidden_size=config.width,
+                downsampling_ratios=list(config.strides),
+                channel_multiples=list(config.multiples),
+                decoder_channels=config.width,
+                decoder_input_channels=config.latent_channels,
+            )
         last: nn.Conv1d = self.net.encoder.conv2
         wide = 2 * config.latent_channels
         if (

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from happyhorse.model.config import ModelConfig
-from happyhorse.model.fp8 import FP8, quantize_blocks
+from happyhorse.model.fp8 import FP8, blank_network
 from happyhorse.model.rope import RotaryBands
-from happyhorse.model.transformer import Transformer, cast_block_linears
+from happyhorse.model.transformer import Transformer
 
 _BANDS = "adapter.rope.bands"
 
@@ -24,11 +24,7 @@ def open_random(
     config: ModelConfig, *, device: torch.device, fp8: bool
 ) -> tuple[Transformer, Iterator[tuple[str, Tensor]]]:
     """Return a network on the meta device and its tensors, drawn one by one as they are asked for; see `layouts.open_network`."""
-    with torch.device("meta"):
-        model = Transformer(config)
-    cast_block_linears(model, torch.bfloat16)
-    if fp8:
-        quantize_blocks(model)
+    model = blank_network(config, fp8=fp8)
     return model, _drawn(model, device)
 
 

@@ -11,13 +11,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from happyhorse.model.pack import Latents
-from happyhorse.model.sampler import Guidance, Noise, SamplerSettings
+from happyhorse.model.sampler import Noise, SamplerSettings
 from happyhorse.shapes import LatentShape
 
 NOISE_VALUE = 220
 AUDIO_NOISE = 0.7
-GUIDED = Guidance(video=3.5, video_first_frames=2.0, first_frames=13)
-"""Optional second pass: the first 13 latent frames are guided less, against over-exposure."""
 SETTINGS = SamplerSettings(kind="unipc", num_steps=5, shift=5.0)
 
 

@@ -33,8 +33,14 @@ class PromptEncoder(nn.Module):
         transformers = require("transformers")
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            transformers.utils.logging.disable_progress_bar()
             encoder, report = require("transformers", "models.t5gemma").T5GemmaEncoderModel.from_pretrained(
-                folder, is_encoder_decoder=False, dtype=dtype, local_files_only=True, output_loading_info=True
+                folder,
+                is_encoder_decoder=False,
+                dtype=dtype,
+                local_files_only=True,
+                ignore_mismatched_sizes=True,  # they are in the report
+                output_loading_info=True,
             )
         except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as err:
             said = str(err).strip().splitlines()
@@ -44,6 +50,11 @@ class PromptEncoder(nn.Module):
         if report["missing_keys"]:  # transformers would leave them random
             raise WeightsMissing(
                 f"{folder} lacks tensors of the text encoder, first {min(report['missing_keys'])}"
+            )
+        if report["mismatched_keys"]:
+            name, seen, allowed = min(report["mismatched_keys"])
+            raise WeightsMissing(
+                f"{folder}: {name} has the shape {tuple(seen)}; this model needs {tuple(allowed)}"
             )
         return cls(tokenizer, encoder.to(device), origin=str(folder)).eval()
 

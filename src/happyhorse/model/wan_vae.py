@@ -89,7 +89,7 @@ class WanVae(nn.Module):
         """Read a safetensors file, with the names of `diffusers` or of the original .pth. Raises: WeightsMissing."""
         vae = cls(config or WanVaeConfig())
         fill(vae.net, named_for_diffusers(load_tensors(path)), origin=str(path))
-        vae.net.to(dtype)
+        nn.Module.to(vae.net, dtype)  # diffusers' own `to` warns, also where nothing must stay in float32
         return vae.eval()
 
 

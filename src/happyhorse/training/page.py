@@ -18,9 +18,10 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from happyhorse.model.pack import Latents, Phonemes, pack
+from happyhorse.model.pack import Latents, Phonemes
 from happyhorse.model.pixels import to_bytes
-from happyhorse.model.sampler import Velocity, denoise, gaussian, video_noise
+from happyhorse.model.sampler import denoise, gaussian, video_noise
+from happyhorse.model.velocity import velocity_of
 from happyhorse.model.video_vae import VideoVae
 from happyhorse.training.clips import Clip, make_clips
 from happyhorse.training.report import Report
@@ -132,22 +133,19 @@ def draw_samples(trainer: Trainer, clips: list[Clip]) -> NDArray[np.uint8]:
 
 def _generate(trainer: Trainer, clip: Clip, generator: torch.Generator) -> Latents:
     ids, starts, durations = torch.from_numpy(clip.phonemes)[:, None]
-    phonemes = Phonemes(ids.long(), starts, durations)
-
-    def velocity_for(text: Tensor) -> Velocity:
-        return lambda now: trainer.ema(
-            pack(trainer.ema.config, video=now.video, audio=now.audio, text=text, phonemes=phonemes)
-        )
-
+    told, nothing = (
+        velocity_of(trainer.ema, text=text[None], phonemes=Phonemes(ids.long(), starts, durations))
+        for text in (torch.from_numpy(clip.text[0]).float(), trainer.null_text)
+    )
     noise = Latents(
         video_noise((1, *clip.video.shape), shared=SAMPLER.shared_noise, generator=generator),
         torch.randn(1, *clip.audio.shape, generator=generator),
     )
     return denoise(
-        velocity_for(torch.from_numpy(clip.text[0]).float()[None]),
+        told,
         noise,
         settings=SAMPLER,
-        unconditional=velocity_for(trainer.null_text[None]) if SAMPLER.guidance else None,
+        unconditional=nothing if SAMPLER.guidance else None,
         noise=gaussian(generator, shared=SAMPLER.shared_noise),
     )
 

@@ -7,7 +7,6 @@ run goes on as well: with its tokenizer, all weights that still fit the world's 
 
 import copy
 import math
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -20,10 +19,8 @@ from jaxtyping import Float, Int
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from happyhorse.model.checkpoint import description
-from happyhorse.model.text import FORMAT, TextConfig, TextEncoder, train_tokenizer
+from happyhorse.model.text import TextConfig, TextEncoder, train_tokenizer
 from happyhorse.training.state import load_state, save_state
-from happyhorse.world import words
 from happyhorse.world.caption import Caption, caption, swapped_colours
 from happyhorse.world.phrases import Split
 from happyhorse.world.scene import ATTRIBUTES, Scene, sample_ball_scene, sample_scene
@@ -84,25 +81,25 @@ def run(
         resume: go on from the state if it is there, else from the weights in `out`: what fits of them, if the world has grown.
         seed: of weights and captions.
         on_report: called about every 20 s.
+
+    Raises: WeightsMissing where a state is to go on and the weights beside it, which hold its tokenizer, are gone.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(out, minutes=minutes, seed=seed, resume=resume)
-    if resume and trainer.state_path.exists():
-        trainer.resume()
-    trainer.train(on_report)
+    Trainer(out, minutes=minutes, seed=seed, resume=resume).train(on_report)
 
 
 class Trainer:
-    """The encoder, its optimizer and the clock."""
+    """The encoder, its optimizer and the clock; `resume` goes on from what lies at `out`, as `run` says."""
 
     def __init__(self, out: Path, *, minutes: float, seed: int, resume: bool = False) -> None:
         torch.manual_seed(seed)
         self.out, self.minutes, self.seed = out, minutes, seed
         self.state_path = out.with_suffix(".state.safetensors")
         self.step, self.seconds = 0, 0.0
-        known = resume and out.exists()
-        self.encoder = grown_encoder(out) if known else new_encoder(seed=seed)
-        self.learning_rate = GROWN_RATE if known and not self.state_path.exists() else LEARNING_RATE
+        has_state = resume and self.state_path.exists()
+        has_weights = resume and out.exists()
+        self.encoder = grown_encoder(out) if has_state or has_weights else new_encoder(seed=seed)
+        self.learning_rate = GROWN_RATE if has_weights else LEARNING_RATE
         self.averaged = copy.deepcopy(self.encoder).requires_grad_(requires_grad=False)
         matrices = [
             p
@@ -112,6 +109,8 @@ class Trainer:
         others = [p for n, p in self.encoder.named_parameters() if not any(p is m for m in matrices)]
         groups = [{"params": matrices, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, betas=(0.9, 0.98))
+        if has_state:
+            self._load_state()
 
     def train(self, on_report: Callable[[Report], None] | None = None) -> None:
         """Step until the time is over, saving on the way."""
@@ -160,12 +159,10 @@ class Trainer:
         numbers = {"step": self.step, "seconds": self.seconds, "learning_rate": self.learning_rate}
         save_state(self.state_path, models=self._models(), optimizers=self._optimizers(), numbers=numbers)
 
-    def resume(self) -> None:
-        """Go on from the saved state; the tokenizer is that of the weights beside it."""
+    def _load_state(self) -> None:
         numbers = load_state(self.state_path, models=self._models(), optimizers=self._optimizers())
         self.step, self.seconds = int(numbers["step"]), numbers["seconds"]
         self.learning_rate = numbers["learning_rate"]
-        self.encoder.tokenizer = self.averaged.tokenizer = _tokenizer_of(self.out)
 
     def _models(self) -> dict[str, nn.Module]:
         return {"encoder": self.encoder, "averaged": self.averaged}
@@ -196,11 +193,6 @@ def grown_encoder(path: Path) -> TextEncoder:
     }
     encoder.load_state_dict(fitting, strict=False)
     return encoder
-
-
-def _tokenizer_of(path: Path) -> Tokenizer:
-    with description(path, FORMAT) as metadata:
-        return Tokenizer.from_str(metadata["tokenizer"])
 
 
 def draw_batch(
@@ -302,39 +294,3 @@ def swap_accuracy(encoder: TextEncoder, *, size: int, split: Split = "train", se
 
 def _mean(values: list[bool]) -> float:
     return sum(values) / len(values) if values else math.nan
-
-
-# The words the world knows
-
-
-def vocabulary() -> list[str]:
-    """Lines of model/vocabulary.txt, sorted: a word the world knows, or "word<TAB>attribute=value" for a stand-in.
-
-    A stand-in is a word outside the world for which a value is drawn instead; "person" and "garment=any" say that the
-    occupation or the cut of the garment is not drawn.
-    """
-    entries = [
-        e for tables in words.LEXICON.values() for t in tables for text in t.values() for e in text.split("|")
-    ]
-    taught = [entry for entry in entries if not entry.startswith("*")]
-    lists = [*taught, words.TEXTURES, words.ACTIONS, words.DECOR, words.HEARD, words.ANY_COLOUR, *ATTRIBUTES]
-    lists += [value for values in ATTRIBUTES.values() for value in values]
-    known = {word for text in lists for word in re.findall(r"[a-zé]+(?:-[a-zé]+)*", text.lower())}
-    known |= {part for word in known for part in word.split("-")} | words.FUNCTION_WORDS | words.PROMPT_WORDS
-    stands_in = {
-        word: f"{name}={value}" for word, (name, value) in words.NEAREST.items() if word not in known
-    }
-    stands_in |= {word: "subject=person" for word in words.ROLES.split("|") if word not in taught}
-    stands_in |= {
-        word: "garment=any" for word in words.OTHER_GARMENTS.split("|") if word not in words.PROMPT_WORDS
-    }
-    known -= stands_in.keys()
-    return sorted(
-        [f"{word}\t{target}" for word, target in stands_in.items()]
-        + [word for word in known if len(word) > 1]
-    )
-
-
-def write_vocabulary(path: Path) -> None:
-    """Write model/vocabulary.txt, which planning reads without torch or skia."""
-    path.write_text("\n".join(vocabulary()) + "\n", encoding="utf-8")

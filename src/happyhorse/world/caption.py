@@ -4,7 +4,7 @@ A caption is what a user might have typed to get the scene. It names a random su
 one of many synonyms, in one of several manners (six labelled parts, prose, tags, key: value, flowery cinematic prose),
 among words that mean nothing to the world. `Caption.mentioned` says which attributes it gives away.
 
-The lexicon lives in `words`; entries with a star are never written in the "train" split. "eval" draws held-out turns of
+The lexicon lives in `words/`; entries with a star are never written in the "train" split. "eval" draws held-out turns of
 phrase around known words, "eval-words" also the held-out words, so that both kinds of generalisation can be measured.
 Pure functions of (scene, rng); torch-free.
 """
@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from happyhorse.world import words
 from happyhorse.world.phrases import Phrases, Split, bare, capital, tidy
 from happyhorse.world.scene import ATTRIBUTES, Scene
+from happyhorse.world.words import action, filming, look, surroundings, undrawn
 
 _SETTING = ("environment", "time", "weather")
 _COLOURED = ("hair_colour", "top_colour")
@@ -68,7 +68,7 @@ class _Writer(Phrases):
             subject = ", ".join([" ".join([*before, self.noun()]), *self.shuffled([*after, clothes])])
         else:
             subject = self.subject()
-        sound = [self.pick(words.SOUNDS) if self.chance(0.5) else ""]
+        sound = [self.pick(undrawn.SOUNDS) if self.chance(0.5) else ""]
         speech = self.speech(finite=False)
         in_audio = self.chance(0.5)
         parts = [
@@ -133,18 +133,18 @@ class _Writer(Phrases):
 
     def flowery(self) -> str:
         """Long cinematic prose in which little matters."""
-        setting = self.setting()
-        opening = self.frame(words.OPENINGS)
+        place, hour, weather = self.setting()
+        opening = self.frame(undrawn.OPENINGS)
         sentences = [
-            f"{opening} {self.subject()} {setting[0]}",
-            f"{capital(setting[1])} {setting[2]}, {self.pick(words.AIR)}" if setting[1] or setting[2] else "",
+            f"{opening} {self.subject()} {place}",
+            f"{capital(hour)} {weather}, {self.pick(undrawn.AIR)}" if hour or weather else "",
             f"{self.they} {self.agreeing(self.speech(finite=True))}" if "speaks" in self.told else "",
             ", ".join(self.camera(clauses=True)),
         ]
         extra = (
             [self.scenery() for _ in range(int(self.rng.integers(1, 4)))]
             + self.decor(2)
-            + [self.pick(words.AIR)]
+            + [self.pick(undrawn.AIR)]
             + [self.deed() if self.chance(0.5) else ""]
         )
         head, rest = sentences[0], self.shuffled([*sentences[1:], *extra])
@@ -161,9 +161,9 @@ class _Writer(Phrases):
 
     def pairs(self) -> str:
         """Key and value: "hair: grey; jacket: green"."""
-        garment = self.say("garment", words.GARMENT)
-        colour = self.say("top_colour", words.TOP_COLOUR)
-        hair = ", ".join(self.shuffled([self.say("hair_colour", words.HAIR_COLOUR), self.hair_style_alone()]))
+        garment = self.say("garment", look.GARMENT)
+        colour = self.say("top_colour", look.TOP_COLOUR)
+        hair = ", ".join(self.shuffled([self.say("hair_colour", look.HAIR_COLOUR), self.hair_style_alone()]))
         rows = [
             (
                 self.pick("who|subject|person|character"),
@@ -173,15 +173,15 @@ class _Writer(Phrases):
             (garment, colour)
             if garment and colour
             else (self.pick("clothes|top|wearing|outfit|wardrobe"), garment or colour),
-            (self.pick("skin|complexion|skin tone"), self.say("skin", words.SKIN)),
+            (self.pick("skin|complexion|skin tone"), self.say("skin", look.SKIN)),
             ("glasses", self.facts["glasses"] if "glasses" in self.told else ""),
             ("beard", self.facts["beard"] if "beard" in self.told else ""),
-            (self.pick("hat|headwear"), self.say("hat", words.HAT)),
+            (self.pick("hat|headwear"), self.say("hat", look.HAT)),
             (self.pick("place|location|setting|where|background"), bare(self.setting()[0])),
-            (self.pick("time|time of day|light|when"), self.say("time", words.TIME_NOUNS)),
-            (self.pick("weather|sky"), self.say("weather", words.WEATHER_NOUNS)),
-            (self.pick("shot|framing"), self.say("shot", words.SHOT)),
-            (self.pick("camera|camera move|movement"), self.say("move", words.MOVE)),
+            (self.pick("time|time of day|light|when"), self.say("time", surroundings.TIME_NOUNS)),
+            (self.pick("weather|sky"), self.say("weather", surroundings.WEATHER_NOUNS)),
+            (self.pick("shot|framing"), self.say("shot", filming.SHOT)),
+            (self.pick("camera|camera move|movement"), self.say("move", filming.MOVE)),
             (self.pick("dialogue|line|voice"), self._dialogue()),
         ]
         if self.chance(0.7):
@@ -197,7 +197,7 @@ class _Writer(Phrases):
             return ""
         if self.facts["speaks"] == "no":
             return self.pick("none|no dialogue|no speech|silent")
-        return self.quoted().lstrip(":") if self.chance(0.7) else self.say("speaks", words.SPEAKING)
+        return self.quoted().lstrip(":") if self.chance(0.7) else self.say("speaks", action.SPEAKING)
 
     def brief(self) -> str:
         """What someone types in a hurry: one line, half of it told."""
@@ -234,15 +234,15 @@ class _Writer(Phrases):
         """A prompt about a ball that bounces: a sentence, labelled parts or tags; its colour and the rest are told or not."""
         told_colour = self.chance(0.75)
         assert self.scene.ball is not None
-        colour = self.word(words.TOP_COLOUR, self.scene.ball.colour) if told_colour else ""
-        noun = self.pick(words.BALL["noun"], held=True)
-        mood = self.pick(words.MOODS) if self.chance(0.15) else ""
+        colour = self.word(look.TOP_COLOUR, self.scene.ball.colour) if told_colour else ""
+        noun = self.pick(action.BALL["noun"], held=True)
+        mood = self.pick(undrawn.MOODS) if self.chance(0.15) else ""
         subject = " ".join(word for word in (self.pick("a|a|one|the"), mood, colour, noun) if word)
         if colour and self.chance(0.12):
             subject = f"{self.pick('a|the')} {noun} in {colour}"
-        deed = self.pick(words.BALL["verb"], held=True) if self.chance(0.9) else ""
-        where = self.pick(words.BALL["place"], held=True) if self.chance(0.7) else ""
-        heard = self.pick(words.BALL["sound"], held=True) if self.chance(0.4) else ""
+        deed = self.pick(action.BALL["verb"], held=True) if self.chance(0.9) else ""
+        where = self.pick(action.BALL["place"], held=True) if self.chance(0.7) else ""
+        heard = self.pick(action.BALL["sound"], held=True) if self.chance(0.4) else ""
         voice = self.speech(finite=False)
         roll, setting = self.rng.random(), self.setting(nouns=self.chance(0.4))
         if roll < 0.55:

@@ -12,16 +12,16 @@ from typing import Literal
 
 import numpy as np
 
-from happyhorse.world import words
 from happyhorse.world.scene import ATTRIBUTES, Scene
+from happyhorse.world.words import action, filming, known, look, surroundings, undrawn
 
 Split = Literal["train", "eval", "eval-words"]
 
 _KEEP = (1.0, 0.9, 0.9, 0.7, 0.5, 0.25)
 _NEAR_FRAMES = {"environment": "in a {n}", "weather": "in a {n}", "time": "at {n}", "hair_style": "{c} {n}"}
 _STAND_INS = {
-    target: "|".join(word for word, other in words.NEAREST.items() if other == target)
-    for target in words.NEAREST.values()
+    target: "|".join(word for word, other in known.NEAREST.items() if other == target)
+    for target in known.NEAREST.values()
 }
 _SCRIPTS = (
     (0x4E00, 0x9FA0),
@@ -131,9 +131,9 @@ class Phrases:
 
     def hair(self) -> str:
         """A noun phrase such as "long ginger hair", or nothing."""
-        colour = self.say("hair_colour", words.HAIR_COLOUR)
+        colour = self.say("hair_colour", look.HAIR_COLOUR)
         if "hair_style" in self.told:
-            return self.say("hair_style", words.HAIR_STYLE).replace("{c}", colour)
+            return self.say("hair_style", look.HAIR_STYLE).replace("{c}", colour)
         return (
             self.frame("{c} hair|{c} hair|{c}-coloured hair|*hair of a {c} shade").replace("{c}", colour)
             if colour
@@ -142,8 +142,8 @@ class Phrases:
 
     def clothes(self) -> str:
         """A noun phrase such as "a green jacket", or nothing."""
-        colour = self.say("top_colour", words.TOP_COLOUR)
-        garment = self.say("garment", words.GARMENT)
+        colour = self.say("top_colour", look.TOP_COLOUR)
+        garment = self.say("garment", look.GARMENT)
         if garment:
             frames = (
                 "a {c} {g}|a {c} {g}|a {w} {c} {g}|a {c} {w} {g}|*a {g} in {c}|a {g} of {c} fabric"
@@ -154,15 +154,15 @@ class Phrases:
             frames = "{c} clothes|{c} clothing|a {c} top|a {c} outfit|a {c} {o}|a {c} {o}|all {c}|*an outfit in {c}"
         else:
             return ""
-        other = self.pick(words.OTHER_GARMENTS)
-        texture = self.pick(words.TEXTURES)
+        other = self.pick(undrawn.OTHER_GARMENTS)
+        texture = self.pick(undrawn.TEXTURES)
         frame = self.frame(frames)
         return (
             frame.replace("{c}", colour).replace("{g}", garment).replace("{w}", texture).replace("{o}", other)
         )
 
     def skin(self) -> str:
-        tone = self.say("skin", words.SKIN)
+        tone = self.say("skin", look.SKIN)
         return (
             self.frame("{s} skin|{s} skin|a {s} complexion|{s} skin tone|*skin of a {s} tone").replace(
                 "{s}", tone
@@ -176,15 +176,15 @@ class Phrases:
         age = self.pick(
             "young|old|elderly|middle-aged|smiling|cheerful|confident|tired|friendly|serious|stylish|tall"
         )
-        role = self.pick(words.ROLES)
+        role = self.pick(undrawn.ROLES)
         colour = self.facts["hair_colour"]
         if (
             not self.gendered
             and "hair_colour" in self.told
-            and colour in words.HAIR_NOUNS
+            and colour in look.HAIR_NOUNS
             and self.chance(0.4)
         ):
-            noun = self.say("hair_colour", words.HAIR_NOUNS)
+            noun = self.say("hair_colour", look.HAIR_NOUNS)
         elif not self.gendered:
             noun = (
                 self.pick("person|presenter|speaker|character|host|adult|narrator")
@@ -192,7 +192,7 @@ class Phrases:
                 else role
             )
         elif self.chance(0.7):
-            noun = self.word(words.GENDER, self.facts["gender"])
+            noun = self.word(look.GENDER, self.facts["gender"])
         else:
             noun = f"{'female' if self.facts['gender'] == 'woman' else 'male'} {role}"
         return f"{age} {noun}" if self.chance(0.3) else noun
@@ -205,22 +205,22 @@ class Phrases:
         if colour_only and self.chance(0.25):
             exact = self.chance(0.5)
             before.append(
-                self.say("hair_colour", words.HAIR_BEFORE)
+                self.say("hair_colour", look.HAIR_BEFORE)
                 if exact
-                else f"{self.say('hair_colour', words.HAIR_COLOUR)}-haired"
+                else f"{self.say('hair_colour', look.HAIR_COLOUR)}-haired"
             )
         else:
             after.append(self.hair())
         if after and colour_only and self.chance(0.25):
             frame = self.frame("{t} hair {c}|{t} hair is {c}|{t} hair dyed {c}|*hair that is {c}")
             after = [
-                frame.replace("{t}", self.their).replace("{c}", self.say("hair_colour", words.HAIR_COLOUR))
+                frame.replace("{t}", self.their).replace("{c}", self.say("hair_colour", look.HAIR_COLOUR))
             ]
         if "skin" in self.told:
             if self.chance(0.25):
-                before.append(f"{self.say('skin', words.SKIN)}-skinned")
+                before.append(f"{self.say('skin', look.SKIN)}-skinned")
             elif self.chance(0.2):
-                before.append(self.say("skin", words.DEMONYMS))
+                before.append(self.say("skin", look.DEMONYMS))
             else:
                 after.append(self.skin())
         self._worn(before, after)
@@ -229,8 +229,8 @@ class Phrases:
     def _worn(self, before: list[str], after: list[str]) -> None:
         """Add glasses, beard and hat, each if told."""
         for name, table, adjectives in (
-            ("glasses", words.GLASSES, words.GLASSES_BEFORE),
-            ("beard", words.BEARD, words.BEARD_BEFORE),
+            ("glasses", look.GLASSES, look.GLASSES_BEFORE),
+            ("beard", look.BEARD, look.BEARD_BEFORE),
         ):
             if name in self.told:
                 adjective = adjectives[self.facts[name]]
@@ -239,10 +239,10 @@ class Phrases:
                 else:
                     after.append(self.say(name, table))
         if "hat" in self.told:
-            after.append(self.say("hat", words.HAT))
+            after.append(self.say("hat", look.HAT))
         bearded = self.facts["beard"] == "yes" and {"beard", "hair_colour"} <= self.told
         if bearded and "hair_style" not in self.told and self.chance(0.5):
-            after.append(f"a {self.say('hair_colour', words.HAIR_COLOUR)} beard")
+            after.append(f"a {self.say('hair_colour', look.HAIR_COLOUR)} beard")
 
     def subject(self) -> str:
         """One noun phrase for the person with all that is told of the look."""
@@ -257,7 +257,7 @@ class Phrases:
                 before, clothes = [*before, head], ""
         head = " ".join(["a", ", ".join(before) if self.chance(0.5) else " ".join(before), self.noun()])
         if clothes and "garment" not in self.told and self.chance(0.4):
-            clothes = self.say("top_colour", words.TOP_COLOUR)
+            clothes = self.say("top_colour", look.TOP_COLOUR)
         elif clothes and self.chance(0.2):
             after, clothes = self.shuffled([*after, clothes]), ""
         dressed = (
@@ -280,10 +280,10 @@ class Phrases:
 
     def look_sentences(self) -> list[str]:
         """The look told apart from the person: "her hair is grey", "the jacket is green"."""
-        garment, colour = self.say("garment", words.GARMENT), self.say("top_colour", words.TOP_COLOUR)
-        hair = self.say("hair_colour", words.HAIR_COLOUR)
+        garment, colour = self.say("garment", look.GARMENT), self.say("top_colour", look.TOP_COLOUR)
+        hair = self.say("hair_colour", look.HAIR_COLOUR)
         if hair and colour and "hair_style" not in self.told and self.chance(0.4):
-            frame = self.frame(words.BOTH_COLOURS)
+            frame = self.frame(look.BOTH_COLOURS)
             for slot, word in (("{h}", hair), ("{c}", colour), ("{g}", garment or "top")):
                 frame = frame.replace(slot, word)
             sentences = [frame]
@@ -292,10 +292,10 @@ class Phrases:
         skin = self.skin()
         sentences.append(f"{{T}} has {skin}" if skin else "")
         if "glasses" in self.told:
-            sentences.append(f"{{T}} {self.pick('has|appears with')} {self.say('glasses', words.GLASSES)}")
-        sentences.append(f"{{T}} has {self.say('beard', words.BEARD)}" if "beard" in self.told else "")
+            sentences.append(f"{{T}} {self.pick('has|appears with')} {self.say('glasses', look.GLASSES)}")
+        sentences.append(f"{{T}} has {self.say('beard', look.BEARD)}" if "beard" in self.told else "")
         if "hat" in self.told:
-            sentences.append(f"{{T}} {self.pick('has|wears|is wearing')} {self.say('hat', words.HAT)}")
+            sentences.append(f"{{T}} {self.pick('has|wears|is wearing')} {self.say('hat', look.HAT)}")
         return [self.with_pronouns(sentence) for sentence in self.shuffled(sentences)]
 
     def _hair_sentence(self, colour: str) -> str:
@@ -305,18 +305,18 @@ class Phrases:
         style = self.hair_style_alone()
         if style and self.chance(0.5):
             return f"{{t}} hair is {colour}. {{T}} {self.frame('wears|has|*sports')} {style}"
-        sentence = self.frame(words.HAIR_SENTENCES).replace("{c}", colour)
+        sentence = self.frame(look.HAIR_SENTENCES).replace("{c}", colour)
         return f"{sentence}, {style}" if style else sentence
 
     def _clothes_sentence(self, garment: str, colour: str) -> str:
         if garment and colour:
-            return self.frame(words.CLOTHES_SENTENCES).replace("{g}", garment).replace("{c}", colour)
+            return self.frame(look.CLOTHES_SENTENCES).replace("{g}", garment).replace("{c}", colour)
         if garment or colour:
             return f"{{T}} {self.frame('wears|is wearing|is dressed in|*has put on')} {self.clothes()}"
         return ""
 
     def hair_style_alone(self) -> str:
-        style = self.say("hair_style", words.HAIR_STYLE)
+        style = self.say("hair_style", look.HAIR_STYLE)
         return re.sub(r"\s+", " ", style.replace("{c}", "")).strip()
 
     def with_pronouns(self, sentence: str) -> str:
@@ -352,7 +352,7 @@ class Phrases:
         """A verb phrase for the voice or its absence, or nothing."""
         if "speaks" not in self.told:
             return ""
-        talking = words.SPEAKS if finite else words.SPEAKING
+        talking = action.SPEAKS if finite else action.SPEAKING
         phrase = self.say("speaks", talking)
         if self.facts["speaks"] == "no" or self.chance(0.3):
             return phrase
@@ -366,64 +366,68 @@ class Phrases:
         return f"{verb} {self.quoted()}"
 
     def action(self) -> str:
-        return self.pick(words.ACTIONS)
+        return self.pick(undrawn.ACTIONS)
 
     def deed(self) -> str:
         """A sentence about what the person does; the world draws none of it."""
         frame = self.pick(
             "{T} {d} the {n}|{T} {d} {t} {n}|{T} {d} a {c} {n}|{T} {d} the {n}, {t} hand on a {c} {m}"
         )
-        frame = frame.replace("{c}", self.pick(words.ANY_COLOUR)).replace(
-            "{n}", self.pick(f"{words.THINGS}|ball|football")
+        frame = frame.replace("{c}", self.pick(undrawn.ANY_COLOUR)).replace(
+            "{n}", self.pick(f"{undrawn.THINGS}|ball|football")
         )
         frame = (
-            frame.replace("{m}", self.pick(words.THINGS)).replace("{T}", self.they).replace("{t}", self.their)
+            frame.replace("{m}", self.pick(undrawn.THINGS))
+            .replace("{T}", self.they)
+            .replace("{t}", self.their)
         )
-        return frame.replace("{d}", self.agreeing(self.pick(words.DEEDS)).strip())
+        return frame.replace("{d}", self.agreeing(self.pick(undrawn.DEEDS)).strip())
 
     def setting(self, *, nouns: bool = False) -> list[str]:
         """Place, time and weather, each if told: as adverbials, or as bare nouns for tags and blocks."""
-        place = self.say("environment", words.ENVIRONMENT).replace("{k}", self.pick(words.ANY_COLOUR))
+        place = self.say("environment", surroundings.ENVIRONMENT).replace(
+            "{k}", self.pick(undrawn.ANY_COLOUR)
+        )
         if not nouns:
-            return [place, self.say("time", words.TIME), self.say("weather", words.WEATHER)]
+            return [place, self.say("time", surroundings.TIME), self.say("weather", surroundings.WEATHER)]
         return [
             f"{bare(place)}{self.pick('|| setting| scene| background')}"
             if place and self.chance(0.8)
             else place,
-            self.say("time", words.TIME_NOUNS),
-            self.say("weather", words.WEATHER_NOUNS),
+            self.say("time", surroundings.TIME_NOUNS),
+            self.say("weather", surroundings.WEATHER_NOUNS),
         ]
 
     def camera(self, *, clauses: bool = False) -> list[str]:
         """Framing and movement, each if told."""
-        shot = self.say("shot", words.SHOT)
-        move = self.say("move", words.MOVE_CLAUSES if clauses and self.chance(0.6) else words.MOVE)
-        other = self.pick(words.OTHER_MOVES) if not move and self.chance(0.12) else ""
+        shot = self.say("shot", filming.SHOT)
+        move = self.say("move", filming.MOVE_CLAUSES if clauses and self.chance(0.6) else filming.MOVE)
+        other = self.pick(undrawn.OTHER_MOVES) if not move and self.chance(0.12) else ""
         return self.shuffled([shot, move, other])
 
     def decor(self, most: int) -> list[str]:
-        return [self.pick(words.DECOR) for _ in range(int(self.rng.integers(most + 1)))]
+        return [self.pick(undrawn.DECOR) for _ in range(int(self.rng.integers(most + 1)))]
 
     def scenery(self) -> str:
         """A sentence about a coloured thing that the world does not hold: a trap for anyone who counts words."""
-        frame = self.frame(words.SCENERY)
-        colour = self.pick(words.ANY_COLOUR)
+        frame = self.frame(undrawn.SCENERY)
+        colour = self.pick(undrawn.ANY_COLOUR)
         for slot, choices in (
-            ("{n}", words.THINGS),
-            ("{m}", words.THINGS),
-            ("{v}", words.DOINGS),
-            ("{a}", words.MOODS),
+            ("{n}", undrawn.THINGS),
+            ("{m}", undrawn.THINGS),
+            ("{v}", undrawn.DOINGS),
+            ("{a}", undrawn.MOODS),
         ):
             frame = frame.replace(slot, self.pick(choices))
         return frame.replace("{c}", colour)
 
     def trap(self) -> str:
         """A spoken line full of words that would mean something outside the quotes."""
-        tables = (words.TIME, words.ENVIRONMENT, words.WEATHER)
+        tables = (surroundings.TIME, surroundings.ENVIRONMENT, surroundings.WEATHER)
         anywhere = [self.pick("|".join(table.values())) for table in tables if self.chance(0.5)]
         colour, thing = (
-            self.pick(words.ANY_COLOUR),
-            self.pick(f"{words.THINGS}|hair|jacket|shirt|sweater|coat|dress"),
+            self.pick(undrawn.ANY_COLOUR),
+            self.pick(f"{undrawn.THINGS}|hair|jacket|shirt|sweater|coat|dress"),
         )
         start = self.pick(
             "the {c} {n} is here|I love my {c} {n}|bring the {c} {n}|where is the {c} {n}|I met you"

@@ -15,8 +15,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
+from happyhorse.api.access import caller_and_body
 from happyhorse.api.auth import Identity
-from happyhorse.api.body import read_fields
 from happyhorse.api.compat.common import clip_url, dialect_route, queue, told_clip_url, usage, webhook_target
 from happyhorse.api.compat.reading import mode_of_model, require, translate
 from happyhorse.api.context import Context, Here
@@ -130,8 +130,7 @@ router = APIRouter(route_class=dialect_route(render_error), tags=["mcp-happyhors
 @router.post("/happyhorse/videos")
 async def create(request: Request, here: Here) -> JSONResponse:
     """Queue a clip."""
-    who = await run_in_threadpool(here.auth.identify, request, "generate")
-    body = await read_fields(request, here.service.uploads, who.caller.owner)
+    who, body = await caller_and_body(request, here)
     job = await start(body.get("action", "generate"), body, request, here, who)
     return JSONResponse({"success": True, "task_id": job.id, "trace_id": str(uuid.uuid4())})
 
@@ -139,8 +138,7 @@ async def create(request: Request, here: Here) -> JSONResponse:
 @router.post("/happyhorse/tasks")
 async def tasks(request: Request, here: Here) -> JSONResponse:
     """How one task stands, or several."""
-    who = await run_in_threadpool(here.auth.identify, request, "read")
-    body = await read_fields(request, here.service.uploads, who.caller.owner)
+    who, body = await caller_and_body(request, here, "read")
     action = body.get("action", "retrieve")
     if action == "retrieve":
         return JSONResponse(await run_in_threadpool(find, body.get("id"), request, here, who.sees))

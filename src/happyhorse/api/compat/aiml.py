@@ -7,9 +7,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
-from starlette.concurrency import run_in_threadpool
 
-from happyhorse.api.body import read_fields
+from happyhorse.api.access import caller_and_body, job_for_caller
 from happyhorse.api.compat.common import clip_url, dialect_route, model_name, queue
 from happyhorse.api.compat.reading import translate
 from happyhorse.api.context import Here
@@ -57,8 +56,7 @@ router = APIRouter(route_class=dialect_route(render_error), tags=["aiml"])
 @router.post("/v2/video/generations")
 async def create(request: Request, here: Here) -> JSONResponse:
     """Queue a clip."""
-    who = await run_in_threadpool(here.auth.identify, request, "generate")
-    body = await read_fields(request, here.service.uploads, who.caller.owner)
+    who, body = await caller_and_body(request, here)
     wanted = translate(body, model=str(body.get("model")), names=_NAMES)
     key = request.headers.get("idempotency-key")
     return JSONResponse(from_job(await queue(wanted, request, here, who, idempotency_key=key), None))
@@ -67,6 +65,5 @@ async def create(request: Request, here: Here) -> JSONResponse:
 @router.get("/v2/video/generations")
 def show(request: Request, here: Here, generation_id: Annotated[str, Query(max_length=64)]) -> JSONResponse:
     """How a generation stands."""
-    who = here.auth.identify(request, "read")
-    job = here.service.store.get(generation_id, owner=who.sees)
+    job = job_for_caller(generation_id, request, here)
     return JSONResponse(from_job(job, clip_url(job, request, here)))

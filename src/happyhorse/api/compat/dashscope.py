@@ -22,7 +22,7 @@ from happyhorse.api.compat.reading import ModelNotFound, Translation, mode_of_mo
 from happyhorse.api.context import Here
 from happyhorse.errors import Forbidden, HappyHorseError, InvalidRequest, NotFound
 from happyhorse.jobs.job import Job, Status
-from happyhorse.jobs.store import Filter
+from happyhorse.jobs.reader import Filter
 from happyhorse.request import Mode
 
 CREATE = "/api/v1/services/aigc/video-generation/video-synthesis"

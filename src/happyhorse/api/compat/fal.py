@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
+from happyhorse.api.access import job_for_caller
 from happyhorse.api.body import read_fields
 from happyhorse.api.compat.common import clip_url, dialect_route, queue, told_clip_url, webhook_target
 from happyhorse.api.compat.follow import finished, snapshots
@@ -26,7 +27,7 @@ from happyhorse.api.links import Links
 from happyhorse.api.streams import event_stream
 from happyhorse.errors import Conflict, HappyHorseError, NotFound
 from happyhorse.jobs.job import Event, Job, Status
-from happyhorse.jobs.store import Filter
+from happyhorse.jobs.reader import Filter
 from happyhorse.jobs.webhooks import Message
 from happyhorse.request import Mode
 
@@ -200,14 +201,14 @@ async def _submitted(path: str, request: Request, here: Context) -> Job:
 @router.get(_APP + "/requests/{request_id}/status")
 def status(request_id: str, request: Request, here: Here, logs: bool = False) -> JSONResponse:
     """How it stands; 202 until it is over."""
-    job = _job(request_id, request, here)
+    job = job_for_caller(request_id, request, here)
     return answer(_status(job, here, logs=logs), 200 if job.is_terminal else 202, job=job)
 
 
 @router.get(_APP + "/requests/{request_id}/status/stream", response_class=EventSourceResponse)
 async def stream(request_id: str, request: Request, here: Here, logs: bool = False) -> EventSourceResponse:
     """Its status now and after each change, as events."""
-    job = await run_in_threadpool(_job, request_id, request, here)
+    job = await run_in_threadpool(job_for_caller, request_id, request, here)
     return event_stream(_statuses(job, here, logs=logs), headers={"x-fal-request-id": job.id})
 
 
@@ -235,7 +236,7 @@ def _position(job: Job, here: Context) -> int:
 @router.get(_APP + "/requests/{request_id}")
 def result(request_id: str, request: Request, here: Here) -> JSONResponse:
     """The clip, or the error that it ended with."""
-    return _result(_job(request_id, request, here), request, here)
+    return _result(job_for_caller(request_id, request, here), request, here)
 
 
 def _result(job: Job, request: Request, here: Context) -> JSONResponse:
@@ -263,8 +264,3 @@ def cancel(request_id: str, request: Request, here: Here) -> JSONResponse:
     except Conflict:
         return answer({"status": "ALREADY_COMPLETED"}, 400)
     return answer({"status": "CANCELLATION_REQUESTED"}, 202, job=job)
-
-
-def _job(request_id: str, request: Request, here: Context) -> Job:
-    who = here.auth.identify(request, "read")
-    return here.service.store.get(request_id, owner=who.sees)

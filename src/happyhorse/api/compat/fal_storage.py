@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from happyhorse.api.body import read_fields
+from happyhorse.api.access import caller_and_body
 from happyhorse.api.compat.common import dialect_route
 from happyhorse.api.compat.fal import answer, render_error
 from happyhorse.api.compat.uploads import file_url, open_upload, store_body
@@ -25,8 +25,7 @@ router = APIRouter(route_class=dialect_route(render_error), tags=["fal"])
 @router.post("/storage/upload/initiate")
 async def initiate_upload(request: Request, here: Here) -> JSONResponse:
     """Say where a file may be put, and the link that stands for it in a request."""
-    who = await run_in_threadpool(here.auth.identify, request, "generate")
-    body = await read_fields(request, here.service.uploads, who.caller.owner)
+    who, body = await caller_and_body(request, here)
     ticket = open_upload(str(body.get("file_name") or "file"), request, here, who)
     return answer({"upload_url": ticket.upload_url, "file_url": ticket.file_url})
 

@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from sse_starlette import ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
-from happyhorse.api.body import read_fields
+from happyhorse.api.access import caller_and_body, job_for_caller
 from happyhorse.api.compat.common import (
     clip_url,
     dialect_route,
@@ -140,8 +140,7 @@ router = APIRouter(route_class=dialect_route(render_error), tags=["inference.sh"
 @router.post("/apps/run")
 async def run(request: Request, here: Here) -> JSONResponse:
     """Queue a clip."""
-    who = await run_in_threadpool(here.auth.identify, request, "generate")
-    body = await read_fields(request, here.service.uploads, who.caller.owner)
+    who, body = await caller_and_body(request, here)
     given = body.get("input") or {}
     if not isinstance(given, dict):
         raise InvalidRequest(f"input must be an object; got {str(given)[:40]!r}", field="input")
@@ -155,14 +154,14 @@ async def run(request: Request, here: Here) -> JSONResponse:
 @router.get("/tasks/{task_id}")
 def show(task_id: str, request: Request, here: Here) -> JSONResponse:
     """How a task stands."""
-    job = _job(task_id, request, here)
+    job = job_for_caller(task_id, request, here)
     return _answer(from_job(job, clip_url(job, request, here)))
 
 
 @router.get("/tasks/{task_id}/stream", response_class=StreamingResponse)
 async def stream(task_id: str, request: Request, here: Here) -> Response:
     """The task now and after each change, as lines of JSON, or as events for clients that ask for these."""
-    job = await run_in_threadpool(_job, task_id, request, here)
+    job = await run_in_threadpool(job_for_caller, task_id, request, here)
     tasks = _tasks(job, request, here)
     if "text/event-stream" in request.headers.get("accept", ""):
         return event_stream(ServerSentEvent(line) async for line in tasks)
@@ -197,7 +196,7 @@ def delete(task_id: str, request: Request, here: Here, files: bool = False) -> N
 @router.get("/tasks/{task_id}/files")
 def task_files(task_id: str, request: Request, here: Here, role: _Role = None) -> JSONResponse:
     """What it consumed and produced."""
-    job = _job(task_id, request, here)
+    job = job_for_caller(task_id, request, here)
     found: list[dict[str, object]] = []
     if role != "output":
         found += [
@@ -219,11 +218,6 @@ def delete_task_files(task_id: str, request: Request, here: Here, role: _Role = 
     deleted = [] if role == "output" else _delete_uploads(job, here, who.sees)
     skipped = [] if role == "input" or job.output is None else [{"id": job.id, "reason": "delete the task"}]
     return _answer({"deleted": deleted, "skipped": skipped})
-
-
-def _job(task_id: str, request: Request, here: Context) -> Job:
-    who = here.auth.identify(request, "read")
-    return here.service.store.get(task_id, owner=who.sees)
 
 
 def _uploads(job: Job) -> Sequence[str]:
@@ -248,8 +242,7 @@ def _delete_uploads(job: Job, here: Context, owner: str | None) -> Sequence[str]
 @router.post("/files")
 async def announce_files(request: Request, here: Here) -> JSONResponse:
     """Say where each file may be put, and the link that stands for it in an input."""
-    who = await run_in_threadpool(here.auth.identify, request, "generate")
-    body = await read_fields(request, here.service.uploads, who.caller.owner)
+    who, body = await caller_and_body(request, here)
     listed = body.get("files")
     if not isinstance(listed, list) or not 1 <= len(listed) <= _MAX_FILES:
         raise InvalidRequest(f"files must be a list of 1 to {_MAX_FILES} objects", field="files")

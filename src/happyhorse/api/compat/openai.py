@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse
 from PIL import Image
 from starlette.concurrency import run_in_threadpool
 
+from happyhorse.api.access import caller_and_body
 from happyhorse.api.auth import Identity
 from happyhorse.api.compat.common import clip_url, dialect_route, model_name, queue, usage, webhook_target
 from happyhorse.api.compat.form import read_body
@@ -27,8 +28,8 @@ from happyhorse.api.links import Links
 from happyhorse.api.results import stored_file
 from happyhorse.errors import Conflict, HappyHorseError, InvalidRequest, NotFound
 from happyhorse.jobs.job import Job, Status
+from happyhorse.jobs.reader import MAX_PAGE, Filter
 from happyhorse.jobs.stills import spritesheet
-from happyhorse.jobs.store import MAX_PAGE, Filter
 from happyhorse.jobs.webhooks import Message
 
 FORM = "openai"
@@ -142,11 +143,6 @@ def _shown(job: Job, request: Request, here: Context) -> dict[str, object]:
     return from_job(job, clip_url(job, request, here))
 
 
-async def _read(request: Request, here: Context) -> tuple[Identity, Mapping[str, object]]:
-    who = await run_in_threadpool(here.auth.identify, request, "generate")
-    return who, await read_body(request, here.service.uploads, who.caller.owner)
-
-
 async def _queue(
     body: Mapping[str, object], request: Request, here: Context, who: Identity, **more: str
 ) -> Job:
@@ -161,14 +157,14 @@ async def _queue(
 @router.post("/v1/videos")
 async def create(request: Request, here: Here) -> JSONResponse:
     """Queue a clip, from JSON or from a form."""
-    who, body = await _read(request, here)
+    who, body = await caller_and_body(request, here, read=read_body)
     return JSONResponse(_shown(await _queue(body, request, here, who), request, here))
 
 
 @router.post("/v1/videos/edits")
 async def edit(request: Request, here: Here) -> JSONResponse:
     """Change a video as the prompt says."""
-    who, body = await _read(request, here)
+    who, body = await caller_and_body(request, here, read=read_body)
     return JSONResponse(
         _shown(await _queue({"model": EDIT_MODEL, **body}, request, here, who), request, here)
     )
@@ -243,7 +239,7 @@ def _webp(place: Path) -> bytes:
 @router.post("/v1/videos/{name}/remix")
 async def remix(name: str, request: Request, here: Here) -> JSONResponse:
     """A finished video, changed as a new prompt says."""
-    who, body = await _read(request, here)
+    who, body = await caller_and_body(request, here, read=read_body)
     source = await run_in_threadpool(here.service.store.get, job_id(name), owner=who.sees)
     if not source.is_terminal:
         raise NotReady(f"video {video_id(source.id)} is {_STATUS[source.status]} and cannot be remixed yet")
@@ -302,7 +298,7 @@ def _for_gateway(job: Job, request: Request, here: Context) -> dict[str, object]
 @router.post("/v1/video/generations")
 async def create_by_gateway(request: Request, here: Here) -> JSONResponse:
     """The same under the path of gateways."""
-    who, body = await _read(request, here)
+    who, body = await caller_and_body(request, here, read=read_body)
     return JSONResponse(_for_gateway(await _queue(body, request, here, who), request, here))
 
 

@@ -8,12 +8,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
-from starlette.concurrency import run_in_threadpool
 
-from happyhorse.api.body import read_fields
+from happyhorse.api.access import caller_and_body, job_for_caller
 from happyhorse.api.compat.common import clip_url, dialect_route, queue, told_clip_url, webhook_target
 from happyhorse.api.compat.reading import Translation, read_size, translate
-from happyhorse.api.context import Context, Here
+from happyhorse.api.context import Here
 from happyhorse.api.links import Links
 from happyhorse.api.results import stored_file
 from happyhorse.errors import Conflict, HappyHorseError, InvalidRequest
@@ -125,8 +124,7 @@ router = APIRouter(route_class=dialect_route(render_error), tags=["openrouter"])
 @router.post("/api/v1/videos", status_code=202)
 async def create(request: Request, here: Here) -> JSONResponse:
     """Queue a clip."""
-    who = await run_in_threadpool(here.auth.identify, request, "generate")
-    body = await read_fields(request, here.service.uploads, who.caller.owner)
+    who, body = await caller_and_body(request, here)
     base_url = here.links.base(request)
     target = webhook_target(body.get("callback_url"), "callback_url", FORM, base_url)
     key = request.headers.get("idempotency-key")
@@ -166,7 +164,7 @@ def models(request: Request, here: Here) -> JSONResponse:
 @router.get("/api/v1/videos/{job_id}")
 def show(job_id: str, request: Request, here: Here) -> JSONResponse:
     """How a generation stands."""
-    job = _job(job_id, request, here)
+    job = job_for_caller(job_id, request, here)
     return JSONResponse(from_job(job, clip_url(job, request, here), here.links.base(request)))
 
 
@@ -175,12 +173,7 @@ def content(
     job_id: str, request: Request, here: Here, index: Annotated[int, Query(ge=0, le=0)] = 0
 ) -> Response:
     """The clip; there is one, whose index is 0."""
-    job = _job(job_id, request, here)
+    job = job_for_caller(job_id, request, here)
     if not job.is_terminal:
         raise Conflict(f"generation '{job_id}' is {_STATUS[job.status]} and has no content yet")
     return stored_file(job, "sha256", "video/mp4", f"{job.id}-{index}.mp4", here)
-
-
-def _job(job_id: str, request: Request, here: Context) -> Job:
-    who = here.auth.identify(request, "read")
-    return here.service.store.get(job_id, owner=who.sees)

@@ -18,8 +18,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
+from happyhorse.api.access import caller_and_body
 from happyhorse.api.auth import Identity
-from happyhorse.api.body import read_fields
 from happyhorse.api.compat.common import (
     dialect_route,
     input_of,
@@ -36,7 +36,7 @@ from happyhorse.api.context import Context, Here
 from happyhorse.api.links import Links
 from happyhorse.errors import HappyHorseError, InvalidRequest, NotFound, Stopping
 from happyhorse.jobs.job import Job, Status
-from happyhorse.jobs.store import Filter
+from happyhorse.jobs.reader import Filter
 from happyhorse.jobs.webhooks import (
     TERMINAL_EVENTS,
     EventName,
@@ -194,14 +194,14 @@ router = APIRouter(route_class=dialect_route(render_error), tags=["replicate"])
 @router.post("/v1/models/{owner}/{name}/predictions", status_code=201)
 async def create(owner: str, name: str, request: Request, here: Here) -> JSONResponse:
     """Queue a clip of a model."""
-    who, body = await _read(request, here)
+    who, body = await caller_and_body(request, here)
     return await _create(body, f"{owner}/{name}", request, here, who)
 
 
 @router.post("/v1/predictions", status_code=201)
 async def create_by_version(request: Request, here: Here) -> JSONResponse:
     """Queue a clip of a version: `owner/name`, `owner/name:version`, or a version's id."""
-    who, body = await _read(request, here)
+    who, body = await caller_and_body(request, here)
     version = body.get("version") or body.get("model")
     if not isinstance(version, str):
         raise BadVersion(
@@ -214,11 +214,6 @@ async def create_by_version(request: Request, here: Here) -> JSONResponse:
         raise BadVersion(
             f"version must be one of a Happy Horse model; got '{version[:80]}'", field="version"
         ) from err
-
-
-async def _read(request: Request, here: Context) -> tuple[Identity, Mapping[str, object]]:
-    who = await run_in_threadpool(here.auth.identify, request, "generate")
-    return who, await read_fields(request, here.service.uploads, who.caller.owner)
 
 
 async def _create(

@@ -25,7 +25,7 @@ from happyhorse.api.compat.uploads import file_url
 from happyhorse.api.context import Context, Here
 from happyhorse.api.problems import problem
 from happyhorse.errors import HappyHorseError, InvalidRequest, NotFound
-from happyhorse.jobs.store import MAX_PAGE
+from happyhorse.jobs.reader import MAX_PAGE
 
 _MAX_PARTS = 16
 _OPENAI_ID = re.compile(r"file-[0-9a-f]{32}")
