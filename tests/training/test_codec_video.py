@@ -8,9 +8,10 @@ import torch
 from torch.optim import AdamW
 
 from happyhorse.errors import InvalidRequest
+from happyhorse.model.pixels import from_bytes
 from happyhorse.model.video_vae import BLOCK_VALUES, VideoVae, VideoVaeConfig
 from happyhorse.training import codec_video as codec
-from happyhorse.training.squares import make_squares
+from happyhorse.training.squares import make_pictures, make_squares
 
 SHIPPED = Path(str(resources.files("happyhorse") / "weights/nano"))
 TINY = VideoVaeConfig(16, (16, 16, 16), (1, 1, 1), (16, 16, 16), (1, 1, 1))
@@ -66,6 +67,7 @@ def test_what_a_network_says_is_learned_beside_what_is_read_and_the_encoder_stay
             codec, name, lambda *a, name=name, step=step, **k: steps.append(name) or step(*a, **k)
         )
     monkeypatch.setattr(codec, "BATCH", 2)
+    monkeypatch.setattr(codec, "FIT_MOTION_SAMPLES", 2)
     codec.run(out=tmp_path, minutes=1.0, resume=True, network=SHIPPED)
     assert steps[:2] == ["train_step", "redraw_step"]
     before, after = (VideoVae.load(folder / "video_vae.safetensors") for folder in (SHIPPED, tmp_path))
@@ -86,6 +88,7 @@ def test_a_decoder_of_other_latents_than_the_networks_is_refused_before_anything
 
 def test_a_frozen_encoder_keeps_its_latents(tmp_path, monkeypatch, vae):
     monkeypatch.setattr(codec, "fit_projection", lambda _: pytest.fail("the projection was there"))
+    monkeypatch.setattr(codec, "FIT_MOTION_SAMPLES", 2)
     vae.save(tmp_path / "video_vae.safetensors")
     pixels = torch.rand(1, 3, 5, 32, 32)
     before = VideoVae.load(tmp_path / "video_vae.safetensors").encode(pixels)
@@ -93,3 +96,31 @@ def test_a_frozen_encoder_keeps_its_latents(tmp_path, monkeypatch, vae):
     after = VideoVae.load(tmp_path / "video_vae.safetensors")
     assert torch.equal(after.encode(pixels), before)
     assert after.decoder.conv_out.weight.any()
+    assert after.motion.any()
+
+
+@torch.no_grad()
+def test_a_fitted_motion_draws_unseen_scenes_better(monkeypatch, vae):
+    monkeypatch.setattr(codec, "FIT_MOTION_SAMPLES", 12)
+    basis = torch.linalg.qr(torch.randn(BLOCK_VALUES, 16)).Q
+    basis[:, 0] = BLOCK_VALUES**-0.5  # brightness, so that there is something to predict from
+    vae.fit(torch.zeros(BLOCK_VALUES), basis, torch.ones(16))
+    pixels = from_bytes(make_pictures(5).frames)
+    small, latent = codec.shrink(pixels), vae.read(codec.shrink(pixels))
+    before = codec.psnr_db(codec.shrink(vae.draw(latent)), small[:, :, codec.MIDDLE])
+    codec.fit_motion(vae)
+    assert codec.psnr_db(codec.shrink(vae.draw(latent)), small[:, :, codec.MIDDLE]) > before + 0.5
+    fitted = vae.motion.clone()
+    codec.fit_motion(vae)
+    assert (vae.motion - fitted).norm() < 0.4 * fitted.norm()  # little is left to fit
+
+
+@torch.no_grad()
+def test_a_picture_that_jumps_from_latent_to_latent_costs_more_than_one_that_is_late():
+    """Both err by as much in all; one moves evenly as the true one does, the other in one step."""
+    positions = torch.arange(8.0).view(1, 1, 8, 1, 1)
+    true, ones = positions.expand(1, 3, 8, 4, 4), torch.ones(1, 1, 1, 4, 4)
+    late = true - 1.0
+    stepping = torch.where(positions < 4, 1.5, 5.5).expand_as(true)
+    assert (stepping - true).abs().mean() == (late - true).abs().mean() == 1.0
+    assert codec.drawing_loss(stepping, true, ones) > 2 * codec.drawing_loss(late, true, ones)

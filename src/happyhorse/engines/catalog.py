@@ -44,7 +44,7 @@ _WORDS, _STAND_INS = _read_vocabulary()
 
 NANO = Capabilities(
     engine="nano",
-    weights_id="nano-v5",
+    weights_id="nano-v6",
     weights_hash="",
     modes=frozenset({"t2v", "i2v"}),
     languages=frozenset(LANGUAGES),

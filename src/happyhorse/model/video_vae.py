@@ -7,8 +7,8 @@ whitened, plus what a small network adds of the things a projection cannot tell:
 are ordered from coarse to fine, which suits diffusion. The first frame fills its group of four alone, so a single picture is
 a clip of one latent. The decoder undoes the projection, then a network sharpens that picture, draws it at twice the size and
 moves it along a field for each of the four frames. A latent is read from its own four frames alone, and drawn with a look at
-the one before and the one after: how things move within 160 ms shows in where they were and will be. So both directions are
-streams.
+the one before and the one after: how things move within 160 ms shows in where they were and will be. What is linear in the
+three latents and still missing is a matrix, fitted in closed form. So both directions are streams.
 """
 
 import json
@@ -56,11 +56,12 @@ class VideoVaeConfig:
 
 
 class VideoVae(nn.Module):
-    """Encoder and decoder; the principal components are buffers, `fit` sets them."""
+    """Encoder and decoder; the principal components and the matrix of motion are buffers, `fit` and `fit_motion` set them."""
 
     mean: Tensor
     basis: Tensor
     scale: Tensor
+    motion: Tensor
 
     def __init__(self, config: VideoVaeConfig) -> None:
         super().__init__()
@@ -68,6 +69,7 @@ class VideoVae(nn.Module):
         self.register_buffer("mean", torch.zeros(BLOCK_VALUES))
         self.register_buffer("basis", torch.zeros(BLOCK_VALUES, config.latent_channels))
         self.register_buffer("scale", torch.ones(config.latent_channels))
+        self.register_buffer("motion", torch.zeros(SEEN * config.latent_channels, BLOCK_VALUES))
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
 
@@ -77,6 +79,11 @@ class VideoVae(nn.Module):
         self.mean.copy_(mean)
         self.basis.copy_(basis)
         self.scale.copy_(scale)
+
+    @torch.no_grad()
+    def fit_motion(self, motion: Float[Tensor, "c3 p"]) -> None:
+        """Set what a block moves, linear in the latents before, of and after it."""
+        self.motion.copy_(motion)
 
     def encode(self, pixels: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b c t h16 w16"]:
         """Return latents of about unit size of pixels in [-1, 1]; f is 4 k + 1 (the last frame repeats to fill a group)."""
@@ -120,17 +127,17 @@ class VideoVae(nn.Module):
         told = with_neighbours(rearrange(latent, "b c t h w -> b t c h w"))
         with quick():
             detail, flow = self.decoder(with_neighbours(base).flatten(0, 1), told.flatten(0, 1))
-        plain = F.interpolate(base[:, 1:-1].flatten(0, 1), scale_factor=UPSCALE, mode="bilinear")
-        pictures = rearrange(
-            plain + DETAIL_SIZE * detail.float(), "n (k c) h w -> (n k) c h w", k=TIME_STRIDE
-        )
+        pictures = _enlarged(base[:, 1:-1].flatten(0, 1)) + DETAIL_SIZE * detail.float()
+        pictures = rearrange(pictures, "n (k c) h w -> (n k) c h w", k=TIME_STRIDE)
         frames = warp(pictures, rearrange(flow.float(), "n (k s) h w -> (n k) s h w", k=TIME_STRIDE))
-        return rearrange(frames, "(b t k) c h w -> b c (t k) h w", b=b, t=t)
+        moved = by_latent(from_blocks(rearrange(told, "b t c h w -> b t h w c") @ self.motion)).flatten(0, 1)
+        frames = rearrange(frames, "(n k) c h w -> n (k c) h w", k=TIME_STRIDE) + _enlarged(moved)
+        return rearrange(frames, "(b t) (k c) h w -> b c (t k) h w", b=b, t=t, k=TIME_STRIDE)
 
     def save(self, path: Path, *, storage: Storage = "as_is") -> None:
         """Write the projection in float32, the rest in half precision, the decoder as `storage` says; replaces at once."""
         tensors = {
-            name: value.half() if name.startswith(("encoder.", "decoder.")) else value
+            name: value.half() if name.startswith(("encoder.", "decoder.", "motion")) else value
             for name, value in self.state_dict().items()
         }
         metadata = {"format": FORMAT, "config": json.dumps(asdict(self.config))}
@@ -264,6 +271,10 @@ def from_blocks(blocks: Float[Tensor, "b t h w p"]) -> Float[Tensor, "b 3 f h16 
     return rearrange(
         blocks, "b t h w (k y x c) -> b c (t k) (h y) (w x)", k=TIME_STRIDE, y=SPACE_STRIDE, x=SPACE_STRIDE
     )  # fmt: skip
+
+
+def _enlarged(pictures: Float[Tensor, "n k h w"]) -> Float[Tensor, "n k h2 w2"]:
+    return F.interpolate(pictures, scale_factor=UPSCALE, mode="bilinear")
 
 
 def zeroed(conv: nn.Conv2d) -> nn.Conv2d:

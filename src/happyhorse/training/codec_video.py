@@ -14,14 +14,15 @@ from typing import TypeVar
 import numpy as np
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 from torch.optim import AdamW
 
 from happyhorse.errors import InvalidRequest
 from happyhorse.model.pixels import from_bytes
-from happyhorse.model.video_vae import BLOCK_VALUES, UPSCALE, VideoVae, VideoVaeConfig, to_blocks
-from happyhorse.shapes import TIME_STRIDE
+from happyhorse.model.video_vae import BLOCK_VALUES, SEEN, UPSCALE, VideoVae, VideoVaeConfig, to_blocks
+from happyhorse.shapes import SPACE_STRIDE, TIME_STRIDE
 from happyhorse.training.draw import DrawnPool
 from happyhorse.training.redraw import Redrawn, load_network, make_redrawn
 from happyhorse.training.squares import DRAWN, Box, Pictures, make_pictures, make_squares
@@ -33,7 +34,8 @@ MIDDLE = slice(TIME_STRIDE, (1 + DRAWN) * TIME_STRIDE)
 ALONE, ALONE_SHARE = [1, *range(1, 1 + DRAWN), DRAWN], 0.1
 """How often what is drawn stands for its own neighbours, as at the ends of a clip."""
 SIZE_WEIGHT = 0.02
-FIT_SAMPLES = 1200
+FIT_SAMPLES, FIT_MOTION_SAMPLES = 1200, 600
+FIT_NOISE, RIDGE = 0.15, 1e-3
 FIT_SEED = 50_000_000
 LEARNING_RATE = 8e-4
 WARMUP_STEPS = 100
@@ -81,6 +83,33 @@ def fit_projection(vae: VideoVae) -> None:
     vae.fit(mean, components[:, order].float(), variance[order].sqrt().float())
 
 
+@torch.inference_mode()
+def fit_motion(vae: VideoVae) -> None:
+    """Add to the matrix of motion what decoder, field and matrix leave of a block, by least squares from three latents.
+
+    The latents carry a little noise, so that the matrix does not lean on what a transformer cannot say.
+    """
+    generator = torch.Generator().manual_seed(0)
+    size = len(vae.motion)
+    moment = torch.zeros(size, size, dtype=torch.float64)
+    cross = torch.zeros(size, BLOCK_VALUES, dtype=torch.float64)
+    for i in range(FIT_MOTION_SAMPLES):
+        sample = make_pictures(FIT_SEED + FIT_SAMPLES + i)
+        pixels = from_bytes(sample.frames)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            latent = vae.read(shrink(pixels)).float()
+            latent = latent + FIT_NOISE * torch.randn(latent.shape, generator=generator)
+            left = pixels[:, :, MIDDLE] - vae.draw(latent)
+        weights = face_weights([sample.face], *left.shape[-2:])[0]
+        counts = F.avg_pool2d(weights, UPSCALE * SPACE_STRIDE).flatten().repeat(DRAWN)[:, None].double()
+        seen = latent[0].unfold(1, SEEN, 1)  # (c, t, h, w, three latents)
+        told = rearrange(seen, "c t h w k -> (t h w) (k c)").double()
+        moment += (told * counts).T @ told
+        cross += (told * counts).T @ to_blocks(shrink(left)).flatten(0, -2).double()
+    moment += RIDGE * moment.diagonal().mean() * torch.eye(size, dtype=torch.float64)
+    vae.fit_motion(vae.motion + torch.linalg.solve(moment, cross).float())
+
+
 def face_weights(boxes: list[Box], height: int, width: int) -> Float[Tensor, "b 1 1 h w"]:
     """Return what each pixel counts, mean 1 in every picture: faces more, most where the mouth moves."""
     weights = torch.ones(len(boxes), 1, 1, height, width)
@@ -104,7 +133,9 @@ def drawing_loss(
     """
     wrong = drawn - true
     change = wrong.diff(dim=2)
-    loss = torch.stack([(error.abs() * weights).mean() for error in (wrong, change, change.diff(dim=2))]).sum()
+    loss = torch.stack(
+        [(error.abs() * weights).mean() for error in (wrong, change, change.diff(dim=2))]
+    ).sum()
     for mine, theirs in zip(_edges(drawn), _edges(true), strict=True):
         loss = loss + EDGE_WEIGHT * (mine - theirs).abs().mean()
     return loss
@@ -168,7 +199,7 @@ def run(
     seed: int = 0,
     on_report: Callable[[Report], None] = lambda _: None,
 ) -> Path:
-    """Train for a number of minutes (those of earlier runs included); return the checkpoint, out/video_vae.safetensors.
+    """Train for a number of minutes (those of earlier runs included), then fit the matrix of motion; return out/video_vae.safetensors.
 
     With `resume`, a state found in `out` goes on, and a checkpoint without a state keeps its weights. With `decoder_only` the
     latents stay as they are, for a transformer that has learned them. So they do with `network`, a folder of nano's weights, by whose
@@ -219,6 +250,8 @@ def run(
                 save(spent)
                 saved = time.monotonic()
     save(minutes)
+    fit_motion(vae)
+    vae.save(checkpoint)
     return checkpoint
 
 
@@ -250,7 +283,7 @@ def _open(out: Path, *, resume: bool, network: Path | None) -> VideoVae:
 def _same_latents(one: VideoVae, other: VideoVae) -> bool:
     """Whether two codecs encode alike, whatever they draw."""
     mine, theirs = one.state_dict(), other.state_dict()
-    read = [name for name in mine if not name.startswith("decoder.")]
+    read = [name for name in mine if not name.startswith(("decoder.", "motion"))]
     return one.config == other.config and all(torch.equal(mine[name], theirs[name]) for name in read)
 
 
