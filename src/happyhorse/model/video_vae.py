@@ -122,17 +122,17 @@ class VideoVae(nn.Module):
 
     def draw(self, latent: Float[Tensor, "b c t2 h w"]) -> Float[Tensor, "b 3 f h32 w32"]:
         """Draw the four frames of every latent but the first and the last, which are there to be looked at."""
-        b, t = len(latent), latent.shape[2] - 2
         base = by_latent(self.project(latent))
         told = with_neighbours(rearrange(latent, "b c t h w -> b t c h w"))
         with quick():
             detail, flow = self.decoder(with_neighbours(base).flatten(0, 1), told.flatten(0, 1))
-        pictures = _enlarged(base[:, 1:-1].flatten(0, 1)) + DETAIL_SIZE * detail.float()
-        pictures = rearrange(pictures, "n (k c) h w -> (n k) c h w", k=TIME_STRIDE)
-        frames = warp(pictures, rearrange(flow.float(), "n (k s) h w -> (n k) s h w", k=TIME_STRIDE))
-        moved = by_latent(from_blocks(rearrange(told, "b t c h w -> b t h w c") @ self.motion)).flatten(0, 1)
-        frames = rearrange(frames, "(n k) c h w -> n (k c) h w", k=TIME_STRIDE) + _enlarged(moved)
-        return rearrange(frames, "(b t) (k c) h w -> b c (t k) h w", b=b, t=t, k=TIME_STRIDE)
+        moved = by_latent(from_blocks(rearrange(told, "b t c h w -> b t h w c") @ self.motion))
+        plain, moved, detail, flow = (
+            rearrange(each, "n (k s) h w -> (n k) s h w", k=TIME_STRIDE)
+            for each in (_enlarged(base[:, 1:-1]), _enlarged(moved), detail.float(), flow.float())
+        )
+        frames = warp(plain + DETAIL_SIZE * detail, flow) + moved
+        return rearrange(frames, "(b f) c h w -> b c f h w", b=len(latent))
 
     def save(self, path: Path, *, storage: Storage = "as_is") -> None:
         """Write the projection in float32, the rest in half precision, the decoder as `storage` says; replaces at once."""
@@ -273,8 +273,8 @@ def from_blocks(blocks: Float[Tensor, "b t h w p"]) -> Float[Tensor, "b 3 f h16 
     )  # fmt: skip
 
 
-def _enlarged(pictures: Float[Tensor, "n k h w"]) -> Float[Tensor, "n k h2 w2"]:
-    return F.interpolate(pictures, scale_factor=UPSCALE, mode="bilinear")
+def _enlarged(frames: Float[Tensor, "b t k h w"]) -> Float[Tensor, "n k h2 w2"]:
+    return F.interpolate(frames.flatten(0, 1), scale_factor=UPSCALE, mode="bilinear")
 
 
 def zeroed(conv: nn.Conv2d) -> nn.Conv2d:

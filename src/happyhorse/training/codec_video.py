@@ -1,4 +1,5 @@
-"""Train nano's video codec: fit the projection on the world's blocks, then train encoder and decoder around it.
+"""Train nano's video codec: fit the projection on the world's blocks, train encoder and decoder around it, then fit
+what is linear in what is left.
 
 Axes: b batch, c colours, f frames, h w height and width in pixels.
 """
