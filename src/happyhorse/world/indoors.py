@@ -121,7 +121,7 @@ def plain(layers: Layers, place: Place) -> None:
         (246, 226, 160),
         (200, 226, 194),
     )
-    wall = colours[int(place.dice.integers(len(colours)))]
+    wall = place.one_of(colours)
     layers.far.drawRect(
         place.rect(-1, 1), gradient((0, -0.5), (0, 0.6), [lighter(wall, 0.35), darker(wall, 0.05)])
     )
@@ -141,6 +141,6 @@ def _books(canvas: skia.Canvas, place: Place, x: float, right: float, shelf: flo
         width, height = place.dice.uniform(0.018, 0.038), place.dice.uniform(0.09, 0.135)
         canvas.drawRect(
             skia.Rect.MakeLTRB(x, shelf - height, x + width - 0.003, shelf),
-            fill(colours[int(place.dice.integers(len(colours)))]),
+            fill(place.one_of(colours)),
         )
         x += width

@@ -6,6 +6,7 @@ on every side, so that a camera can move over them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -62,6 +63,10 @@ class Place:
 
     def rect(self, top: float, bottom: float) -> skia.Rect:
         return skia.Rect.MakeLTRB(self.left, top, self.right, bottom)
+
+    def one_of(self, colours: Sequence[Colour]) -> Colour:
+        """Return the colour that the scene's dice fall on."""
+        return colours[int(self.dice.integers(len(colours)))]
 
     def sky(self) -> tuple[Colour, Colour]:
         top, low = self.light.sky
