@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from happyhorse.world.caption import Caption, caption, swapped_colours
-from happyhorse.world.phrases import Split, bare
+from happyhorse.world.phrases.dice import Split
+from happyhorse.world.phrases.mend import bare
 from happyhorse.world.scene import ATTRIBUTES, BALL_COLOURS, Scene, sample_ball_scene, sample_scene
 from happyhorse.world.words import known, look
 

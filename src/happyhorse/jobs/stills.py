@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from PIL import Image
 
@@ -12,7 +12,6 @@ from happyhorse.errors import InvalidRequest
 from happyhorse.media.read import decode_frame
 
 StillFormat = Literal["png", "jpeg"]
-FORMATS: tuple[StillFormat, ...] = get_args(StillFormat)
 LAST = "last"
 _JPEG_QUALITY = 95
 _PNG_LEVEL = 3

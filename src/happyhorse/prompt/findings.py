@@ -16,7 +16,6 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from happyhorse.prompt import words
 from happyhorse.prompt.lexicon import Part
@@ -28,8 +27,6 @@ MIN_WORDS, MAX_WORDS = 20, 60
 ONE_SENTENCE_BELOW_S = 11.0
 MAX_SUBJECTS = 2
 _SHOWN = 4
-
-Severity = Literal["info", "warning", "error"]
 
 
 def _searched(pattern: str) -> re.Pattern[str]:

@@ -193,7 +193,6 @@ def _japanese_place(tokens: Tokens, begin: int) -> int | None:
 _KO_SUBJECT = re.compile(
     r"(?:[가-힣]{2,}(?:이|가|은|들이|들은|들도|께서|도)|[가-힣]+[^하되이리루치르있없오가나드지보우추기두]는|(?:명|분)[이은]|마리[가는])$"
 )
-_KO_PLACE = re.compile(r"(?:에서|에서는|에는|에|으로|을|를|의)$")
 
 
 def korean(tokens: Tokens, has_subject: bool) -> list[Piece]:

@@ -43,4 +43,3 @@ _VOICES = (
     Voice("fr-male", "fr", "fr+m3", "male"),
 )
 VOICES: dict[str, Voice] = {voice.name: voice for voice in _VOICES}
-LANGUAGES = tuple(dict.fromkeys(voice.language for voice in _VOICES))

@@ -3,6 +3,7 @@
 Axes: b batch, c latent channels, t h w latent frames, height, width, a audio latents, m prompt rows, p phonemes.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -97,6 +98,25 @@ def encoders(codecs: Codecs) -> tuple[VideoVae, AudioVae, TextEncoder]:
 
 
 @dataclass(frozen=True)
+class Staged:
+    """A scene as it is acted: what is said, how everything moves, and the frames of it that are a sample of that kind."""
+
+    kind: Kind
+    scene: Scene
+    speech: Speech | None
+    motion: Motion
+    first: int
+    num_frames: int
+    width: int
+    height: int
+    is_photo: bool
+
+    def painter(self, scale: int = 1) -> ScenePainter:
+        """Return what draws its frames, at so many times its size."""
+        return ScenePainter(self.scene, self.motion, width=scale * self.width, height=scale * self.height)
+
+
+@dataclass(frozen=True)
 class _Untold:
     """A clip whose prompts are still words."""
 
@@ -109,10 +129,15 @@ class _Untold:
     is_photo: bool
 
 
-@torch.inference_mode()
 def make_clips(seeds: range, *, kind: Kind, codecs: Codecs) -> list[Clip]:
+    """Return the samples of these numbers."""
+    return make_staged((stage(seed, kind) for seed in seeds), codecs)
+
+
+@torch.inference_mode()
+def make_staged(acts: Iterable[Staged], codecs: Codecs) -> list[Clip]:
     """Draw, sound and tell these scenes, and encode all three; all prompts go through the text encoder at once."""
-    untold = [_make_untold(seed, kind, codecs) for seed in seeds]
+    untold = [_make_untold(acted, codecs) for acted in acts]
     rows = encoders(codecs)[2].encode([text for clip in untold for text in clip.texts])
     told = rows.unflatten(0, (len(untold), CAPTIONS)).half().numpy()
     return [
@@ -127,24 +152,6 @@ def make_clips(seeds: range, *, kind: Kind, codecs: Codecs) -> list[Clip]:
         )
         for clip, text in zip(untold, told, strict=True)
     ]
-
-
-@dataclass(frozen=True)
-class Staged:
-    """A scene as it is acted: what is said, how everything moves, and the frames of it that are a sample."""
-
-    scene: Scene
-    speech: Speech | None
-    motion: Motion
-    first: int
-    num_frames: int
-    width: int
-    height: int
-    is_photo: bool
-
-    def painter(self, scale: int = 1) -> ScenePainter:
-        """Return what draws its frames, at so many times its size."""
-        return ScenePainter(self.scene, self.motion, width=scale * self.width, height=scale * self.height)
 
 
 def stage(seed: int, kind: Kind) -> Staged:
@@ -163,19 +170,18 @@ def stage(seed: int, kind: Kind) -> Staged:
     if kind.seconds:
         num_frames = VideoShape.of_seconds(kind.seconds, height=height, width=width).latent().num_frames
         motion = move(scene, speech, num_frames=num_frames)
-        return Staged(scene, speech, motion, 0, num_frames, width, height, is_photo)
+        return Staged(kind, scene, speech, motion, 0, num_frames, width, height, is_photo)
     motion = move(scene, speech, num_frames=SCENE_FRAMES)
     first = _at_rest(scene, motion, int(rng.integers(SCENE_FRAMES)))
-    return Staged(scene, speech, motion, first, 1, width, height, is_photo)
+    return Staged(kind, scene, speech, motion, first, 1, width, height, is_photo)
 
 
-def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
-    rng = np.random.default_rng((seed, 42))
-    acted = stage(seed, kind)
-    scene, first, num_frames = acted.scene, acted.first, acted.num_frames
+def _make_untold(acted: Staged, codecs: Codecs) -> _Untold:
+    kind, scene, first, num_frames = acted.kind, acted.scene, acted.first, acted.num_frames
+    rng = np.random.default_rng((scene.seed, 42))
     video_vae, audio_vae, _ = encoders(codecs)
     if kind.pictures:
-        frames, boxes = _draw(acted, seed)
+        frames, boxes = _draw(acted)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             video = video_vae.encode(from_bytes(frames))[0]
         weight = torch.stack([face_weight(box, acted.height, acted.width) for box in boxes])
@@ -197,13 +203,17 @@ def _make_untold(seed: int, kind: Kind, codecs: Codecs) -> _Untold:
     return _Untold(video, weight, mouth, audio, texts, phonemes, acted.is_photo)
 
 
-def _draw(acted: Staged, seed: int) -> tuple[NDArray[np.uint8], list[Box]]:
+def _draw(acted: Staged) -> tuple[NDArray[np.uint8], list[Box]]:
     """Return a sample's frames, and for each latent the box around face or ball."""
     first, num_frames = acted.first, acted.num_frames
     lasts = range(first, first + num_frames, TIME_STRIDE)
     if acted.is_photo:
         leaves = draw_leaves(
-            seed, num_frames=num_frames, width=acted.width, height=acted.height, camera=acted.motion
+            acted.scene.seed,
+            num_frames=num_frames,
+            width=acted.width,
+            height=acted.height,
+            camera=acted.motion,
         )
         return np.stack(list(leaves)), [(0, 0, 0, 0) for _ in lasts]
     painter = acted.painter()

@@ -25,7 +25,7 @@ from happyhorse.model.sampler import denoise_steps, gaussian, sigmas_of, with_fi
 from happyhorse.model.velocity import velocity_of
 from happyhorse.model.video_vae import SEEN, UPSCALE
 from happyhorse.shapes import SPACE_STRIDE, TIME_STRIDE
-from happyhorse.training.clips import Batch, Codecs, Kind, collate, encoders, make_clips, stage
+from happyhorse.training.clips import Batch, Codecs, Kind, Staged, collate, encoders, make_staged, stage
 from happyhorse.training.squares import DRAWN, SHOWN, SIDE, Box
 
 KIND = Kind("redrawn", 2, ((224, 128), (224, 128), (128, 224)), balls=0.2)
@@ -36,6 +36,8 @@ CELLS = SIDE // CELL
 """Pixels of the decoder that a latent covers, and latents along a square's side."""
 MOST_STEPS = 4
 """Steps at the sampler's end that a clip is brought back by, at most: with more it would be another clip."""
+BEGUN_SHARE = 0.15
+"""How often a square shows how the clip begins: what the first frame holds must not change in the second."""
 GIVEN_SHARE = 0.6
 """How often the first frame is given, as when a clip goes on from a picture."""
 
@@ -71,7 +73,8 @@ def make_redrawn(seeds: range, *, folder: Path) -> Iterator[Redrawn]:
     network = load_network(folder)
     for seed in seeds:
         rng = np.random.default_rng((seed, 51))
-        batch = collate(make_clips(range(seed, seed + 1), kind=KIND, codecs=network.codecs), rng)
+        acted = stage(seed, KIND)
+        batch = collate(make_staged([acted], network.codecs), rng)
         latent = bring_back(
             network,
             batch,
@@ -79,7 +82,7 @@ def make_redrawn(seeds: range, *, folder: Path) -> Iterator[Redrawn]:
             given=bool(rng.random() < GIVEN_SHARE),
             generator=torch.Generator().manual_seed(seed),
         )
-        yield from _cut(seed, latent[0].half().numpy(), rng)
+        yield from _cut(acted, latent[0].half().numpy(), rng)
 
 
 @torch.inference_mode()
@@ -115,11 +118,11 @@ def bring_back(
     return with_first_frame(last.after.video, first)
 
 
-def _cut(seed: int, latent: NDArray[np.float16], rng: np.random.Generator) -> Iterator[Redrawn]:
-    painter = stage(seed, KIND).painter(UPSCALE)
+def _cut(acted: Staged, latent: NDArray[np.float16], rng: np.random.Generator) -> Iterator[Redrawn]:
+    painter = acted.painter(UPSCALE)
     _, num_latents, height, width = latent.shape
     for number in range(SQUARES):
-        t = int(rng.integers(num_latents - DRAWN + 1))
+        t = 0 if rng.random() < BEGUN_SHARE else int(rng.integers(num_latents - DRAWN + 1))
         shown = [max(0, TIME_STRIDE * (t - 1) + 1 + k) for k in range(DRAWN * TIME_STRIDE)]
         seen = [min(max(t + k - SEEN // 2, 0), num_latents - 1) for k in range(SHOWN)]
         left, top, right, bottom = painter.subject_box(shown[TIME_STRIDE])

@@ -6,7 +6,6 @@ run goes on as well: with its tokenizer, all weights that still fit the world's 
 """
 
 import copy
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -21,8 +20,8 @@ from torch import Tensor, nn
 
 from happyhorse.model.text import TextConfig, TextEncoder, train_tokenizer
 from happyhorse.training.state import load_state, save_state
-from happyhorse.world.caption import Caption, caption, swapped_colours
-from happyhorse.world.phrases import Split
+from happyhorse.world.caption import Caption, caption
+from happyhorse.world.phrases.dice import Split
 from happyhorse.world.scene import ATTRIBUTES, Scene, sample_ball_scene, sample_scene
 
 BATCH_SIZE = 64
@@ -34,8 +33,6 @@ SAVE_EVERY_S = 60.0
 NUM_TOKENIZER_CAPTIONS = 12_000
 BPE_DROPOUT = 0.06
 BALL_SHARE = 0.1
-EVAL_SEED = 2**40
-"""Scenes of evaluation are numbered from here; training stays below."""
 
 
 @dataclass(frozen=True)
@@ -242,55 +239,3 @@ def _with_dropout(tokenizer: Tokenizer) -> Tokenizer:
     copy = Tokenizer.from_str(tokenizer.to_str())
     copy.model.dropout = BPE_DROPOUT
     return copy
-
-
-# How well it reads
-
-
-def accuracies(
-    encoder: TextEncoder, *, split: Split, size: int, seed: int = 0
-) -> dict[str, tuple[float, float]]:
-    """Per attribute: share of mentioned ones read right, share of unmentioned ones left alone; on unseen scenes."""
-    samples = draw_batch(np.random.default_rng([seed, 2]), size, split=split, first_seed=EVAL_SEED)
-    hits: dict[str, list[bool]] = {name: [] for name in ATTRIBUTES}
-    quiet: dict[str, list[bool]] = {name: [] for name in ATTRIBUTES}
-    for i in range(0, size, 64):
-        chunk = samples[i : i + 64]
-        for sample, reading in zip(chunk, encoder.read([s.caption.text for s in chunk]), strict=True):
-            for (name, values), target in zip(ATTRIBUTES.items(), sample.targets(), strict=True):
-                if target < len(values):
-                    hits[name].append(reading[name].value == values[target])
-                else:
-                    quiet[name].append(reading[name].value is None)
-    return {name: (_mean(hits[name]), _mean(quiet[name])) for name in ATTRIBUTES}
-
-
-def swap_accuracy(encoder: TextEncoder, *, size: int, split: Split = "train", seed: int = 0) -> float:
-    """Share of prompt pairs, alike but for two colours exchanged, in which both colours of both prompts are read right."""
-    rng = np.random.default_rng([seed, 3])
-    right: list[bool] = []
-    while len(right) < size:
-        scene = sample_scene(EVAL_SEED + int(rng.integers(2**40)))
-        swapped = swapped_colours(scene)
-        if swapped is None:
-            continue
-        keep = frozenset(
-            {"hair_colour", "top_colour", "garment"} | {n for n in ATTRIBUTES if rng.random() < 0.4}
-        )
-        dice = int(rng.integers(2**40))
-        pair = [caption(one, np.random.default_rng(dice), split=split, keep=keep) for one in (scene, swapped)]
-        if any(not {"hair_colour", "top_colour"} <= one.mentioned for one in pair):
-            continue
-        readings = encoder.read([one.text for one in pair])
-        right.append(
-            all(
-                reading[name].value == one.attributes()[name]
-                for one, reading in zip((scene, swapped), readings, strict=True)
-                for name in ("hair_colour", "top_colour")
-            )
-        )
-    return _mean(right)
-
-
-def _mean(values: list[bool]) -> float:
-    return sum(values) / len(values) if values else math.nan

@@ -4,8 +4,9 @@ A caption is what a user might have typed to get the scene. It names a random su
 one of many synonyms, in one of several manners (six labelled parts, prose, tags, key: value, flowery cinematic prose),
 among words that mean nothing to the world. `Caption.mentioned` says which attributes it gives away.
 
-The lexicon lives in `words/`; entries with a star are never written in the "train" split. "eval" draws held-out turns of
-phrase around known words, "eval-words" also the held-out words, so that both kinds of generalisation can be measured.
+Every phrase (`phrases/`) throws the dice once more, so no two captions need agree. The lexicon lives in `words/`; entries
+with a star are never written in the "train" split. "eval" draws held-out turns of phrase around known words, "eval-words"
+also the held-out words, so that both kinds of generalisation can be measured.
 Pure functions of (scene, rng); torch-free.
 """
 
@@ -16,7 +17,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from happyhorse.world.phrases import Phrases, Split, bare, capital, tidy
+from happyhorse.world.phrases.dice import Split
+from happyhorse.world.phrases.mend import bare, capital, tidy
+from happyhorse.world.phrases.person import PersonPhrases
+from happyhorse.world.phrases.setting import SettingPhrases
+from happyhorse.world.phrases.undrawn import UndrawnPhrases
+from happyhorse.world.phrases.voice import VoicePhrases
 from happyhorse.world.scene import ATTRIBUTES, Scene
 from happyhorse.world.words import action, filming, look, surroundings, undrawn
 
@@ -58,7 +64,7 @@ def caption_of_setting(scene: Scene, rng: np.random.Generator) -> Caption:
     return _Writer(scene, rng, "train", None).without_person()
 
 
-class _Writer(Phrases):
+class _Writer(PersonPhrases, VoicePhrases, SettingPhrases, UndrawnPhrases):
     """One caption in the making, in one of the manners."""
 
     def blocks(self) -> str:

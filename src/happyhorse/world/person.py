@@ -59,8 +59,6 @@ class PersonPainter:
         self.back = hair_behind(person.hair_style)
         self.front = hair_before(person.hair_style)
         self.neck_width = 0.205 if man else 0.145
-        # the shaded half: a copy of the face shifted towards the light is cut out of it
-        self.shade_x = 0.24 * light
         self.skin = fill(skin)
         self.skin_shade = fill(darker(skin, 0.20))
         self.skin_deep = fill(darker(skin, 0.34))

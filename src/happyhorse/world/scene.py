@@ -204,8 +204,3 @@ def sample_ball_scene(seed: int, *, seconds: float = 5.0) -> Scene:
     scene = sample_scene(seed, seconds=seconds)
     ball = Ball(_pick(dice, BALL_COLOURS), Fall.sample(seed))
     return replace(scene, ball=ball, line=scene.line if dice.random() < VOICE_OVER_SHARE else "")
-
-
-def with_person(scene: Scene, person: Person) -> Scene:
-    """The same scene with another person in it."""
-    return replace(scene, person=person)
