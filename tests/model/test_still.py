@@ -1,12 +1,14 @@
 """Still pictures: the camera is found, what stands still is the picture itself, what changes is the clip's."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from happyhorse.model.still import Camera, StillPicture, _grid, _look, enlarge, follow
+from happyhorse.model.still import HANDOVER_FRAMES, Camera, StillPicture, _grid, _look, enlarge, follow
 
 
 def texture(height, width, *, seed=0, grain=12):
@@ -74,9 +76,25 @@ def test_what_changes_is_the_clips_own():
     first = F.avg_pool2d(picture, 2)
     frame = first.clone()
     frame[:, 60:100, 100:160] = 1.0  # a mouth opens, say
-    kept = StillPicture(picture, first).keep(frame)
+    still = StillPicture(picture, first)
+    for _ in range(HANDOVER_FRAMES):
+        still.keep(first)
+    kept = still.keep(frame)
     assert kept[:, 130:190, 210:310].min() > 0.9
     torch.testing.assert_close(kept[:, :60, :120], picture[:, :60, :120], atol=0.02, rtol=0)
+
+
+def test_a_clip_lets_go_of_its_picture_gently():
+    """A face that the codec draws a little otherwise changes over a few frames, not from the first to the second."""
+    picture = texture(256, 448)
+    first = F.avg_pool2d(picture, 2)
+    frame = first.clone()
+    frame[:, 40:100, 80:160] += 0.2 * texture(60, 80, seed=1, grain=10).sign()
+    still = StillPicture(picture, first)
+    shown = [still.keep(first), *(still.keep(frame) for _ in range(HANDOVER_FRAMES + 2))]
+    jumps = [float((after - before).square().mean().sqrt()) for before, after in pairwise(shown)]
+    assert jumps[0] < 0.6 * sum(jumps)
+    assert jumps[-1] < 0.02 * sum(jumps)
 
 
 def test_new_light_falls_on_what_stands_still():

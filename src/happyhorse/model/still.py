@@ -15,6 +15,8 @@ from torch import Tensor
 
 CHANGE = 0.08
 """A smoothed difference of this size leaves about a third of the picture."""
+HANDOVER_FRAMES = 6
+"""Frames until it does: before, larger ones are forgiven, so that a clip lets go of its picture gently and not at once."""
 NEIGHBOURHOOD = 9
 """Pixels of the clip's own frames over which differences are smoothed: finer ones are the codec's, not the scene's."""
 OUTLIER = 0.1
@@ -40,23 +42,26 @@ class StillPicture:
     def __init__(self, picture: Float[Tensor, "3 H W"], first: Float[Tensor, "3 h w"]) -> None:
         self._picture, self._first = picture, first
         self._camera = Camera()
+        self._number = 0
 
     def keep(self, frame: Float[Tensor, "3 h w"]) -> Float[Tensor, "3 H W"]:
         """Return the frame at the picture's size: the picture where nothing has changed but the light, else the frame."""
         self._camera = follow(self._first, frame, start=self._camera)
-        change, still = compare(self._first, frame, self._camera)
+        tolerance = CHANGE * max(1.0, HANDOVER_FRAMES / max(1, self._number))
+        change, still = compare(self._first, frame, self._camera, tolerance=tolerance)
+        self._number += 1
         share, light = enlarge(torch.cat([still[None], change]), self._picture.shape).split([1, 3])
         picture = _look(self._picture, _grid(self._camera, self._picture.shape))
         return torch.lerp(enlarge(frame, self._picture.shape), picture + light, share)
 
 
 def compare(
-    first: Float[Tensor, "3 h w"], frame: Float[Tensor, "3 h w"], camera: Camera
+    first: Float[Tensor, "3 h w"], frame: Float[Tensor, "3 h w"], camera: Camera, *, tolerance: float
 ) -> tuple[Float[Tensor, "3 h w"], Float[Tensor, "h w"]]:
     """Return the smoothed difference of a frame from the first one as that camera sees it, and how still each place is, 0 to 1."""
     grid = _grid(camera, frame.shape)
     change = smooth(frame - _look(first, grid))
-    return change, torch.exp(-(change.abs().amax(dim=0) / CHANGE).square()) * _inside(grid)
+    return change, torch.exp(-(change.abs().amax(dim=0) / tolerance).square()) * _inside(grid)
 
 
 def follow(first: Float[Tensor, "3 h w"], frame: Float[Tensor, "3 h w"], *, start: Camera) -> Camera:
