@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import wave
 from types import SimpleNamespace
 
 import pytest
@@ -39,6 +40,28 @@ def refused(result, *said):
     assert "Traceback" not in err
     for part in said:
         assert part in err
+
+
+@pytest.mark.parametrize("only_planned", [(), ("--plan",)])
+@pytest.mark.parametrize("silent_s", [3, 5])
+def test_a_voice_that_is_not_heard_is_refused_in_the_plan(run, silent_s, only_planned):
+    with wave.open("v.wav", "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(2 * 8000 * silent_s))
+        file.writeframes(bytes([0, 64, 0, 192] * 4000 * (silent_s - 3)))
+    asked = (
+        "generate",
+        PROMPT,
+        "--engine",
+        "magihuman",
+        "--duration",
+        "4",
+        "--voice",
+        "v.wav",
+        *only_planned,
+    )
+    played_s = f"{min(silent_s, 4):.2f}"
+    refused(run(*asked), f"--voice is silent in the {played_s} s that are played; it must hold the speech")
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,12 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from happyhorse.cli.app import main
 from happyhorse.engines.footprint import CONTEXT_BYTES, GB
+from happyhorse.hub.parts import find_parts
+from happyhorse.hub.store import WeightStore
 
 WANTED = ("generate", "A cat sits.", "--engine", "magihuman", "--seed", "1", "--plan")
 
@@ -108,6 +111,30 @@ def test_the_gpu_that_is_here_is_planned_for_as_it_is(run, gpu, monkeypatch):
     gpu(139, 141)
     (small,) = cards(run("--draft", "--json"))
     assert small["arrangement"] == "resident fp8"
+
+
+def test_networks_that_are_here_are_counted_as_they_will_be_loaded(run, tmp_path):
+    (published,) = cards(run("--resolution", "480P", "--gpu", "141GB", "--json"))
+    store, (part,) = WeightStore(tmp_path / "magihuman"), find_parts("magihuman", ["distill"])
+    path = tmp_path / "mine" / "model.safetensors"
+    path.parent.mkdir()
+    rows, columns = 300, 200
+    layer = "block.layers.0.attention.linear_proj"
+    matrix = torch.zeros(rows, columns, dtype=torch.float8_e4m3fn)
+    save_file({f"{layer}.weight": matrix, f"{layer}.weight_scale": torch.ones(1)}, path)
+    store.link(part, path.parent)
+    (draft,) = cards(run("--draft", "--gpu", "24GB", "--json"))
+    assert draft["arrangement"] == "resident fp8"
+    (mixed,) = cards(run("--resolution", "480P", "--gpu", "141GB", "--json"))
+    assert (mixed["arrangement"], published["arrangement"]) == ("resident", "resident")
+    assert published["peak_bytes"] - mixed["peak_bytes"] == 30_642_008_128 - (rows * columns + 4)
+    save_file({f"{layer}.weight": matrix.to(torch.bfloat16)}, path)
+    (wide,) = cards(run("--resolution", "480P", "--gpu", "141GB", "--json"))
+    assert wide["peak_bytes"] - mixed["peak_bytes"] == rows * columns - 4
+    path.write_bytes(path.read_bytes()[:-1])
+    code, _, err = run("--draft", "--gpu", "24GB")
+    assert code != 0
+    assert "model.safetensors is not a complete safetensors file" in err
 
 
 def test_what_does_not_fit_is_refused_with_figures(run, gpu):

@@ -112,7 +112,8 @@ class MediaInfo:
 
     Width and height are upright: after the rotation or the EXIF orientation that the file asks for, 0 for sound. `format`
     is the container as found ("jpeg", "png", "mp4", "wav"), `codec` the picture's or the only stream's codec ("mjpeg",
-    "h264", "pcm_s16le"). An animated image has num_frames > 1. `remarks` says what looks wrong with an image ("dark, blurred"),
+    "h264", "pcm_s16le"). An animated image has num_frames > 1. Its sound begins with `silent_s` of silence, all of
+    `duration_s` where nothing is heard in as much as a clip can use. `remarks` says what looks wrong with an image ("dark, blurred"),
     `faces` how many people look out of it, None where that is not known.
     """
 
@@ -128,5 +129,6 @@ class MediaInfo:
     fps: float = 0.0
     num_frames: int = 1
     has_audio: bool = False
+    silent_s: float = 0.0
     remarks: str = ""
     faces: int | None = None

@@ -23,11 +23,11 @@ from tiny_magihuman import CONFIG, DISTILLED, GUIDED, random_network, tiny_engin
 from happyhorse.engines import magihuman_arrange, magihuman_load
 from happyhorse.engines.catalog import MAGIHUMAN
 from happyhorse.engines.catalog_magihuman import BASE_SIZES
-from happyhorse.engines.footprint import COMPILED_BYTES, GB
+from happyhorse.engines.footprint import COMPILED_BYTES, GB, NetworkBytes
 from happyhorse.engines.magihuman import MagiHumanEngine
-from happyhorse.engines.magihuman_arrange import Arranger, NetworkLoader
+from happyhorse.engines.magihuman_arrange import Arranger, NetworkLoader, stored_bytes
 from happyhorse.engines.magihuman_load import open_engine
-from happyhorse.engines.memory import ARRANGEMENTS, arrangement
+from happyhorse.engines.memory import ARRANGEMENTS, arrangement, plan_memory, stages_of
 from happyhorse.engines.plan import plan
 from happyhorse.engines.rewrite import Rewriter
 from happyhorse.engines.run import draw
@@ -191,10 +191,10 @@ def test_a_voice_comes_back_as_it_was_and_decides_the_picture(name, request, tmp
     assert np.abs(take.latents["video"] - other.latents["video"]).mean() > 0.01
 
 
-def test_a_silent_voice_is_refused(engine, tmp_path):
+def test_a_silent_voice_is_refused_in_the_plan(tmp_path):
     speech(tmp_path / "voice.mp4", loud=0)
-    with pytest.raises(MediaError, match="voice is silent"):
-        make(engine, tmp_path / "a.mp4", voice=str(tmp_path / "voice.mp4"))
+    with pytest.raises(MediaError, match=r"voice is silent in the 3\.00 s that are played; it must hold"):
+        decided(voice=str(tmp_path / "voice.mp4"))
 
 
 def test_a_clip_says_that_its_prompt_was_written_by_rules_after_all(engine, tmp_path):
@@ -576,22 +576,53 @@ def test_a_conversion_is_used_where_there_is_one(downloaded, name):
         assert torch.equal(load("distill")(SEQUENCE).video, rounded.video)
 
 
-@pytest.mark.parametrize("name", ["streamed", "streamed fp8"])
-def test_networks_in_fewer_bits_share_the_slots_of_others(downloaded, name):
-    folder, _ = downloaded
-    model = random_network(networks_of(CONFIG)["540p_sr"].config, "540p_sr")
-    (folder / "540p_sr").mkdir()
-    save_file(model.state_dict(), folder / "540p_sr" / "model.safetensors")
-    path = folder / "distill" / "model.safetensors"
+def store_in_fp8(path):
+    """Write a network's file anew with one scale a matrix, as it is published in eight bits."""
     stored = load_file(path)
     for key, tensor in list(stored.items()):
-        if tensor.dtype == torch.bfloat16:  # one scale a matrix, as it is published in eight bits
+        if tensor.dtype == torch.bfloat16:
             scale = tensor.float().abs().amax() / 448
             stored[key], stored[f"{key}.__fp8_scale"] = (
                 (tensor.float() / scale).to(torch.float8_e4m3fn),
                 scale,
             )
     save_file(stored, path)
+
+
+@pytest.mark.parametrize("is_converted", [False, True])
+@pytest.mark.parametrize("fp8_file", [False, True])
+def test_the_plan_counts_what_is_then_loaded(downloaded, fp8_file, is_converted):
+    folder, _ = downloaded
+    if fp8_file:
+        store_in_fp8(folder / "distill" / "model.safetensors")
+    if is_converted:
+        for name, storage in (("bf16", "published"), ("fp8", "fp8")):
+            convert_network(folder / "distill", folder / f"distill-{name}", CONFIG, storage=storage)
+    (folder / "distill").rename(folder / "mine")
+    store = WeightStore(folder)
+    store.link(next(part for part in PARTS if part.name == "distill"), folder / "mine")
+    stored, made = stored_bytes(store, ["distill", "540p_sr"]), decided(draft=True)
+    assert stored.keys() == {"distill"}
+    for each in ARRANGEMENTS:
+        if each.streamed:
+            continue
+        loaded = NetworkLoader(folder, torch.device("cpu"), each)("distill").state_dict().values()
+        planned, without = (
+            next(s for s in stages_of(made, each, stored=counted) if s.stage == "base").weights_bytes
+            for counted in (stored, {"distill": NetworkBytes(0, 0)})
+        )
+        assert planned - without == sum(tensor.nbytes for tensor in loaded), each.name
+    kept_in_fp8 = fp8_file and not is_converted
+    assert plan_memory(made, 139 * GB, stored=stored).arrangement.fp8 is kept_in_fp8
+
+
+@pytest.mark.parametrize("name", ["streamed", "streamed fp8"])
+def test_networks_in_fewer_bits_share_the_slots_of_others(downloaded, name):
+    folder, _ = downloaded
+    model = random_network(networks_of(CONFIG)["540p_sr"].config, "540p_sr")
+    (folder / "540p_sr").mkdir()
+    save_file(model.state_dict(), folder / "540p_sr" / "model.safetensors")
+    store_in_fp8(folder / "distill" / "model.safetensors")
     streamed, resident = (
         NetworkLoader(folder, torch.device("cpu"), arrangement(each))
         for each in (name, name.replace("streamed", "resident"))

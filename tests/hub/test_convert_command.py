@@ -1,6 +1,7 @@
 """`weights convert` as a user runs it: what it was made of lies beside it, and `verify` and the engine hold it against the part."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,11 @@ from happyhorse.hub.parts import find_parts
 from happyhorse.hub.store import File, Manifest, WeightStore, check_hash
 from happyhorse.model import release
 from happyhorse.model.config import ModelConfig
+from happyhorse.model.oobleck import Oobleck, OobleckConfig
 from happyhorse.model.random_weights import open_random
 from happyhorse.model.release import networks_of
 from happyhorse.model.turbo_vae import FORMAT, TurboVae, TurboVaeConfig
+from happyhorse.model.wan_vae import WanVae, WanVaeConfig
 
 CPU = torch.device("cpu")
 TURBO = {
@@ -39,7 +42,8 @@ CONFIG = ModelConfig(
 )  # fmt: skip
 NETWORKS = networks_of(CONFIG)
 (PART,) = find_parts("magihuman", ["distill"])
-(ENCODER,) = find_parts("magihuman", ["text_encoder"])
+SMALL_PICTURES = WanVaeConfig(4, 4, num_res_blocks=1)
+SMALL_SOUND = OobleckConfig(width=2, multiples=(1, 1, 1, 1, 1))
 
 
 @pytest.fixture
@@ -94,20 +98,84 @@ def test_a_damaged_download_is_not_converted(store: WeightStore) -> None:
     assert not (store.root / "distill-bf16").exists()
 
 
-def test_files_that_have_no_hashes_are_read(tmp_path: Path, store: WeightStore) -> None:
-    path = tmp_path / "mine" / "model.safetensors"
-    path.parent.mkdir()
-    save_file({"a": torch.zeros(4), "b": torch.tensor([1.0, torch.nan])}, path)
-    store.link(ENCODER, path.parent)
-    assert "linked, 2 tensors, the files are whole" in run("verify", "magihuman", "text_encoder")
-    with pytest.raises(WeightsMissing, match=r"model\.safetensors: b contains values that are not finite"):
-        run("verify", "magihuman", "text_encoder", "--values")
+def _text_encoder(folder: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    t5gemma = pytest.importorskip("transformers.models.t5gemma")
+    tokenizers = pytest.importorskip("tokenizers")
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    transformers.PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]").save_pretrained(folder)
+    sizes = {"vocab_size": 4, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "head_dim": 4}
+    half = t5gemma.T5GemmaModuleConfig(**sizes, num_attention_heads=2, num_key_value_heads=1)
+    whole = t5gemma.T5GemmaConfig(encoder=half, decoder=half, vocab_size=4)
+    t5gemma.T5GemmaForConditionalGeneration(whole).save_pretrained(folder)
+
+
+def _wan_vae(folder: Path) -> None:
+    pytest.importorskip("diffusers")
+    save_file(WanVae(SMALL_PICTURES).net.state_dict(), folder / "model.safetensors")
+
+
+def _audio_vae(folder: Path) -> None:
+    pytest.importorskip("diffusers")
+    save_file(Oobleck(SMALL_SOUND).net.state_dict(), folder / "model.safetensors")
+    decoder = {"channels": 2, "c_mults": [1] * 5, "strides": [2, 4, 4, 8, 8], "latent_dim": 64}
+    (folder / "model_config.json").write_text(json.dumps({"model": {"decoder": {"config": decoder}}}))
+
+
+@pytest.mark.parametrize(
+    ("name", "write"), [("text_encoder", _text_encoder), ("wan_vae", _wan_vae), ("audio_vae", _audio_vae)]
+)
+def test_linked_files_are_judged_by_their_headers(
+    tmp_path: Path,
+    store: WeightStore,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    write: Callable[[Path], None],
+) -> None:
+    monkeypatch.setattr("happyhorse.model.wan_vae.WanVaeConfig", lambda: SMALL_PICTURES)
+    mine, verify = tmp_path / "mine", ("verify", "magihuman", name)
+    mine.mkdir()
+    write(mine)
+    (part,) = find_parts("magihuman", [name])
+    store.link(part, mine)
+    path = mine / "model.safetensors"
+    whole = load_file(path)
+    assert f"{name}: linked, {len(whole)} tensors, names and shapes are right" in run(*verify)
+    assert "every value is finite" in run(*verify, "--values")
+
+    def refused(said: str, *options: str, **changed: torch.Tensor | None) -> None:
+        tensors = {
+            key: changed.get("tensor", tensor) if key == first else tensor for key, tensor in whole.items()
+        }
+        save_file({key: t for key, t in tensors.items() if t is not None}, path, metadata={"format": "pt"})
+        with pytest.raises(WeightsMissing, match=said) as caught:
+            run(*verify, *options)
+        assert "\n" not in caught.value.message
+
+    first = min(key for key, tensor in whole.items() if tensor.ndim > 1 and "decoder" not in key)
+    refused(r"lacks .*first \S+$", tensor=None)
+    refused(r"has the shape \(3, 5\); this model needs \(", tensor=torch.zeros(3, 5))
+    broken = torch.full_like(whole[first], torch.nan)
+    refused(r"model\.safetensors: .* contains values that are not finite", "--values", tensor=broken)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(WeightsMissing, match="is not a complete safetensors file"):
-        run("verify", "magihuman", "text_encoder")
+        run(*verify)
     path.rename(path.with_name("model.bin"))
-    with pytest.raises(WeightsMissing, match="0 safetensors files and 0 indexes"):
-        run("verify", "magihuman", "text_encoder")
+    with pytest.raises(WeightsMissing, match="0 safetensors files"):
+        run(*verify)
+
+
+def test_a_part_in_eight_bits_is_widened_under_the_name_of_what_it_becomes(store: WeightStore) -> None:
+    tensors = dict(open_random(CONFIG, device=CPU, fp8=True)[1])
+    layers = {name.removesuffix(".scale") for name in tensors if name.endswith(".scale")}
+    publish(store, {name.replace(".scale", ".weight_scale"): tensor for name, tensor in tensors.items()})
+    run("convert", "magihuman", "distill")
+    run("convert", "magihuman", "distill", "--fp8")
+    for kind, dtype in (("bf16", torch.bfloat16), ("fp8", torch.float8_e4m3fn)):
+        (shard,) = (store.root / f"distill-{kind}").glob("*.safetensors")
+        written = load_file(shard)
+        assert {written[f"{layer}.weight"].dtype for layer in layers} == {dtype}, kind
+    assert "fp8 layout" in run("verify", "magihuman", "distill", "--values")
 
 
 def test_a_picture_decoder_that_is_not_made_yet_is_not_called_right(

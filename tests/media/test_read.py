@@ -372,6 +372,19 @@ def test_silence_is_sound(tmp_path):
     assert not decode_audio(path).any()
 
 
+def test_how_long_a_sound_is_silent_at_its_beginning_is_said(tmp_path):
+    late = np.concatenate([np.full(36000, 2 / 32767), tone(0.5)])  # two steps of 16 bits are not heard
+    for path in (wav(tmp_path / "x.wav", late), film(tmp_path / "x.mp4", sound=late)):
+        assert probe(path).silent_s == pytest.approx(0.75, abs=0.05), path.suffix
+    assert probe(wav(tmp_path / "at_once.wav", tone(1))).silent_s < 0.01
+    nothing = np.zeros(24000)
+    for path in (wav(tmp_path / "none.wav", nothing), film(tmp_path / "shorter.mp4", sound=nothing)):
+        info = probe(path)
+        assert info.has_audio
+        assert info.silent_s >= info.duration_s > 0.4
+    assert probe(film(tmp_path / "mute.mp4")).silent_s == 0
+
+
 def test_video_without_sound_and_noise_without_form_are_refused_as_sound(tmp_path):
     assert "has no sound stream" in refusal(decode_audio, film(tmp_path / "x.mp4"))
     assert refusal(probe, tmp_path / "x.mp4", kind="audio") == "file: x.mp4 has no sound"

@@ -1,6 +1,7 @@
 """TurboVAE's pickle becomes safetensors in a process that unpickles tensors and nothing else."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,18 +58,49 @@ def test_a_pickle_with_code_is_refused_and_does_not_run(
 ) -> None:
     monkeypatch.chdir(folder)
     torch.save({"ema_state_dict": {"module.decoder.x": Trap()}}, folder / TURBO_VAE_CHECKPOINT)
-    with pytest.raises(WeightsMissing, match="holds more than tensors"):
+    with pytest.raises(WeightsMissing, match=r"cannot be converted: it holds more than tensors: getattr$"):
         convert_turbo_vae(folder, folder / "turbo_vae.safetensors")
     assert not (folder / "sprung").exists()
     assert not (folder / "turbo_vae.safetensors").exists()
 
 
+Change = Callable[[dict[str, torch.Tensor], str], object]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t, name: t.pop(name), r"lacks 1 of \d+ tensors, first decoder\.\S+$"),
+        (lambda t, name: t.update({name: torch.zeros(2, 2)}), r"has the shape \(2, 2\); this model needs \("),
+        (lambda t, name: t[name].view(-1)[0].fill_(torch.nan), "contains values that are not finite$"),
+        (lambda t, name: t.update({name: t[name].int()}), "is stored as int32; this model needs float32$"),
+    ],
+)
+def test_a_decoder_that_cannot_be_used_does_not_replace_one_that_can(
+    folder: Path, change: Change, said: str
+) -> None:
+    target, checkpoint = folder / "turbo_vae.safetensors", folder / TURBO_VAE_CHECKPOINT
+    convert_turbo_vae(folder, target)
+    made = target.read_bytes()
+    saved = torch.load(checkpoint, weights_only=True)
+    stripped = {name.removeprefix("module."): t for name, t in saved["ema_state_dict"].items()}
+    change(stripped, min(name for name, t in stripped.items() if name.startswith("decoder.") and t.ndim > 2))
+    torch.save({"ema_state_dict": stripped}, checkpoint)
+    with pytest.raises(WeightsMissing, match=rf"cannot be converted: its decoder.*{said}"):
+        convert_turbo_vae(folder, target)
+    assert target.read_bytes() == made
+
+
 def test_what_is_missing_or_damaged_is_named(folder: Path) -> None:
     target = folder / "turbo_vae.safetensors"
     checkpoint = folder / TURBO_VAE_CHECKPOINT
-    checkpoint.write_bytes(checkpoint.read_bytes()[:2000])
-    with pytest.raises(WeightsMissing, match="cannot be converted"):
-        convert_turbo_vae(folder, target)
+    whole = checkpoint.read_bytes()
+    for content in (whole[:2000], whole[:-10], b"", b"<html>404</html>"):
+        checkpoint.write_bytes(content)
+        with pytest.raises(
+            WeightsMissing, match="ckpt cannot be converted: it is cut short, or not of the format"
+        ):
+            convert_turbo_vae(folder, target)
     checkpoint.unlink()
     with pytest.raises(WeightsMissing, match="no weights at"):
         convert_turbo_vae(folder, target)

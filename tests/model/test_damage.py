@@ -83,6 +83,7 @@ def _change(change: Callable[[dict[str, torch.Tensor], str], object]) -> Callabl
         (_change(lambda t, name: t.pop(name)), r"file\.safetensors lacks 1 of \d+ tensors, first \S+$"),
         (_change(lambda t, name: t[name].view(-1)[0].fill_(torch.nan)), "contains values that are not finite$"),
         (_change(lambda t, name: t.update({name: t[name][..., :-1].contiguous()})), r"has the shape .*; this model needs "),
+        (_change(lambda t, name: t.update({name: t[name].int()})), "is stored as int32; this model needs float32$"),
     ],
 )  # fmt: skip
 def test_a_damaged_codec_is_named(

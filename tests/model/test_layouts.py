@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from strategies import random_sequence, random_transformer
 
+from happyhorse.engines.footprint import network_bytes
 from happyhorse.errors import WeightsMissing
 from happyhorse.model import convert
 from happyhorse.model.config import ModelConfig
@@ -125,7 +126,13 @@ def test_super_resolution_is_found_beside_the_base(tmp_path: Path, model: Transf
 
 @pytest.mark.parametrize(
     ("scale_name", "shape"),
-    [("weight.__fp8_scale", ()), ("weight_scale", (1,)), ("weight_scale", (-1, 1)), ("scale_weight", (1, 1))],
+    [
+        ("weight.__fp8_scale", ()),
+        ("weight_scale", (1,)),
+        ("weight_scale", (-1, 1)),
+        ("scale_weight", (1, 1)),
+        ("weight_scale_inv", (-1,)),
+    ],
 )
 def test_the_fp8_repackaging_computes_what_its_values_say(
     tmp_path: Path, model: Transformer, scale_name: str, shape: tuple[int, ...]
@@ -155,6 +162,41 @@ def test_the_fp8_repackaging_computes_what_its_values_say(
     assert float((ours.audio - expected.audio).abs().mean()) < 0.02 * float(expected.audio.std())
 
 
+def _in_fp8(model: Transformer, *, rows: bool, layers: int = CONFIG.num_layers) -> Tensors:
+    """The model as stored with the matrices of its first layers in FP8."""
+    stored: Tensors = {}
+    for name, tensor in model.state_dict().items():
+        if tensor.dtype != torch.bfloat16 or int(name.split(".")[2]) >= layers:
+            stored[name] = tensor
+        elif rows:
+            stored[name], stored[f"{name}_scale"] = quantize(tensor)
+        else:
+            stored[f"{name}.__fp8_scale"] = tensor.float().abs().amax() / 448
+            stored[name] = (tensor / stored[f"{name}.__fp8_scale"]).to(torch.float8_e4m3fn)
+    return stored
+
+
+@pytest.mark.parametrize("fp8", [False, True])
+def test_headers_say_what_loading_takes(tmp_path: Path, model: Transformer, fp8: bool) -> None:
+    plain = dict(model.state_dict())
+    forms = {
+        "bf16": plain,
+        "float32": _as_float32(plain),
+        "a scale a row": _in_fp8(model, rows=True),
+        "a scale a matrix": _in_fp8(model, rows=False),
+        "one layer in FP8": _in_fp8(model, rows=True, layers=1),
+    }
+    planned = {}
+    for name, tensors in forms.items():
+        path = _original(tensors, tmp_path / name)
+        loaded = load_network(path, CONFIG, fp8=fp8).state_dict().values()
+        planned[name] = read_shards(path).loaded_bytes(fp8=fp8)
+        assert planned[name] == sum(tensor.nbytes for tensor in loaded), name
+    assert planned["bf16"] == planned["float32"] == network_bytes(CONFIG, fp8=fp8)
+    assert planned["a scale a row"] == network_bytes(CONFIG, fp8=True)
+    assert (planned["a scale a row"] < planned["one layer in FP8"] < planned["bf16"]) is not fp8
+
+
 def test_fp8_stays_close_to_bf16_and_takes_half(model: Transformer) -> None:
     exact = random_transformer(CONFIG)
     before = sum(p.nbytes for p in model.block.parameters())
@@ -182,6 +224,25 @@ def test_conversion_gives_what_loading_gives(
         assert torch.equal(converted[name].float(), tensor.float()), name
     with pytest.raises(WeightsMissing, match="exists already"):
         convert_network(source, tmp_path / "small", CONFIG, storage=storage)
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_what_is_stored_as_fp8_is_widened_or_stays(tmp_path: Path, model: Transformer, rows: bool) -> None:
+    source = _original(_in_fp8(model, rows=rows), tmp_path / "net")
+    stored = load_network(source, CONFIG).state_dict()
+    for storage in ("published", "fp8"):
+        convert_network(source, tmp_path / storage, CONFIG, storage=storage)
+    wide = load_network(tmp_path / "published", CONFIG).state_dict()
+    same = load_network(tmp_path / "fp8", CONFIG).state_dict()
+    assert wide.keys() == model.state_dict().keys()
+    for name, tensor in model.state_dict().items():
+        assert wide[name].dtype == tensor.dtype
+        exact = stored[name].float()
+        if tensor.dtype == torch.bfloat16:
+            exact *= stored[name.removesuffix("weight") + "scale"][:, None]
+        assert torch.allclose(wide[name].float(), exact, rtol=2**-8, atol=0), name
+    assert same.keys() == stored.keys()
+    assert all(torch.equal(same[name].float(), tensor.float()) for name, tensor in stored.items())
 
 
 def test_a_conversion_that_fails_leaves_nothing(tmp_path: Path, model: Transformer) -> None:
@@ -268,6 +329,19 @@ def test_fp8_without_its_scale_or_with_nan_is_named(tmp_path: Path, model: Trans
     tensors[name + "_scale"] = scale[:5]
     with pytest.raises(WeightsMissing, match=r"has the shape \(5,\); it must be one number or 24$"):
         load_network(_one_file(tensors, tmp_path / "c"), CONFIG)
+    layer = name.removesuffix(".weight")
+    for number, shape in enumerate([(3, 8), (1, 24), (24, 24)]):  # blocks and columns, however many they are
+        tensors[name + "_scale"] = torch.ones(shape)
+        with pytest.raises(WeightsMissing, match="it must be one number or 24"):
+            load_network(_one_file(tensors, tmp_path / f"shape {number}"), CONFIG)
+    del tensors[name + "_scale"]
+    for number, names in enumerate([["scale"], ["weight.scale"], ["weight_scale", "scale_weight"], ["weight_scale", "scale"]]):  # fmt: skip
+        beside = {f"{layer}.{each}": scale.clone() for each in names}
+        with pytest.raises(
+            WeightsMissing,
+            match=rf"with {', '.join(sorted(beside))}, of which it is not known how the matrix",
+        ):
+            load_network(_one_file({**tensors, **beside}, tmp_path / f"name {number}"), CONFIG)
     tensors[name + "_scale"] = scale
     tensors[name].view(torch.uint8)[0, 0] = 0xFF
     with pytest.raises(WeightsMissing, match="not finite"):

@@ -9,7 +9,7 @@ from happyhorse.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from happyhorse.engines.cards import Card
-    from happyhorse.engines.memory import Computing
+    from happyhorse.engines.memory import Computing, Stored
     from happyhorse.engines.plan import Plan
     from happyhorse.settings import Settings
 
@@ -20,7 +20,8 @@ def memory_of(decided: Plan, gpu: str | None, settings: Settings) -> list[dict[s
     """Return the memory plans to be shown, as `engines.cards` makes them; none for an engine that plans no memory.
 
     Raises: InvalidRequest for a size that is none, or for an engine that takes none; EngineError for a GPU that is too old;
-    OutOfMemory with figures where the clip does not fit on the GPU here or on the one that was named.
+    WeightsMissing for a network that is here and cannot be read; OutOfMemory with figures where the clip does not fit on the
+    GPU here or on the one that was named.
     """
     from happyhorse.engines.cards import USUAL_CARDS, memory_on, memory_on_each, stated_card
 
@@ -32,10 +33,23 @@ def memory_of(decided: Plan, gpu: str | None, settings: Settings) -> list[dict[s
             )
         return []
     card = _card_here(decided.engine) if gpu is None else stated_card(gpu)
-    computing = _computing(settings)
+    computing, stored = _computing(settings), _stored(decided, settings)
     if card is None:
-        return memory_on_each(decided, USUAL_CARDS, fp8=settings.fp8, computing=computing)
-    return [memory_on(decided, card, fp8=settings.fp8, computing=computing)]
+        return memory_on_each(decided, USUAL_CARDS, fp8=settings.fp8, computing=computing, stored=stored)
+    return [memory_on(decided, card, fp8=settings.fp8, computing=computing, stored=stored)]
+
+
+def _stored(decided: Plan, settings: Settings) -> Stored:
+    """What the networks of a clip take, as far as they are here."""
+    from happyhorse.engines.memory import NOTHING_STORED, networks_of
+    from happyhorse.hub.store import WeightStore
+
+    store = WeightStore(settings.weights_dir / "magihuman")
+    if not store.root.is_dir():
+        return NOTHING_STORED
+    from happyhorse.engines.magihuman_arrange import stored_bytes
+
+    return stored_bytes(store, networks_of(decided).values())
 
 
 def _card_here(engine: str) -> Card | None:

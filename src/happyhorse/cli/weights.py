@@ -174,7 +174,7 @@ def _contents(store: WeightStore, part: Part, *, values: bool) -> str:
     from happyhorse.model.layouts import empty_network, read_headers, read_shards, read_tensors
     from happyhorse.model.release import NETWORKS as RELEASE
 
-    hashed = "sizes and hashes are right"
+    hashed, judged = "sizes and hashes are right", "names and shapes are right"
     if part.name == "turbo_vae":
         from happyhorse.model.convert import made_turbo_vae
         from happyhorse.model.turbo_vae import TurboVae
@@ -186,17 +186,31 @@ def _contents(store: WeightStore, part: Part, *, values: bool) -> str:
         shards = read_shards(store.folder(part))
         empty_network(shards, RELEASE[part.name].config)
         entries, said = shards.entries, f"{shards.layout} layout, "
-        judged = "names and shapes are right"
     elif store.manifest(part):
         return hashed
     else:
+        _judge(part.name, store.folder(part))
         entries, said = read_headers(store.folder(part)), "linked, "
-        judged = "the files are whole; names and shapes are judged when they are loaded"
     if values:
         judged = "every value is finite"
         for _ in read_tensors(entries):
             pass
     return f"{said}{len(entries)} tensors, {judged}"
+
+
+def _judge(name: str, folder: Path) -> None:
+    """Judge names and shapes of the text encoder or a codec by headers alone."""
+    from happyhorse.model.checkpoint import only_file
+    from happyhorse.model.oobleck import Oobleck
+    from happyhorse.model.t5gemma import PromptEncoder
+    from happyhorse.model.wan_vae import WanVae
+
+    if name == "text_encoder":
+        PromptEncoder.judge(folder)
+    elif name == "wan_vae":
+        WanVae.load(only_file(folder), values=False)
+    else:
+        Oobleck.load(only_file(folder), values=False)
 
 
 def _origin(store: WeightStore, part: Part) -> Iterator[tuple[str, str]]:

@@ -108,7 +108,6 @@ class Capabilities:
     engine that draws at the output size and has no latents."""
     num_steps: int
     sampler: str
-    native_fps: int = FPS
     max_references: int = MAX_REFERENCES
     max_duration_s: int = MAX_DURATION_S
     text_tokens: int = 0

@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict, dataclass, replace
 
 from happyhorse.engines.footprint import CONTEXT_BYTES, GB
-from happyhorse.engines.memory import PLAINLY, Computing, plan_memory
+from happyhorse.engines.memory import NOTHING_STORED, PLAINLY, Computing, Stored, plan_memory
 from happyhorse.engines.plan import Plan
 from happyhorse.errors import InvalidRequest, OutOfMemory
 
@@ -43,7 +43,12 @@ USUAL_CARDS = tuple(map(stated_card, ("16GB", "24GB", "48GB", "80GB")))
 
 
 def memory_on(
-    plan: Plan, card: Card, *, fp8: bool = False, computing: Computing = PLAINLY
+    plan: Plan,
+    card: Card,
+    *,
+    fp8: bool = False,
+    computing: Computing = PLAINLY,
+    stored: Stored = NOTHING_STORED,
 ) -> dict[str, object]:
     """Return the arrangement in which a clip fits on a card, and what each stage holds where, as JSON types.
 
@@ -57,6 +62,7 @@ def memory_on(
         ranks=card.ranks,
         fp8=fp8,
         computing=replace(computing, fp8_products=fp8 and card.has_fp8_products),
+        stored=stored,
     )
     stages = [{**asdict(stage), "total_bytes": stage.total_bytes} for stage in found.stages]
     return {
@@ -71,13 +77,18 @@ def memory_on(
 
 
 def memory_on_each(
-    plan: Plan, cards: tuple[Card, ...], *, fp8: bool = False, computing: Computing = PLAINLY
+    plan: Plan,
+    cards: tuple[Card, ...],
+    *,
+    fp8: bool = False,
+    computing: Computing = PLAINLY,
+    stored: Stored = NOTHING_STORED,
 ) -> list[dict[str, object]]:
     """As `memory_on`; a card on which nothing fits says so in its place."""
     shown = []
     for card in cards:
         try:
-            shown.append(memory_on(plan, card, fp8=fp8, computing=computing))
+            shown.append(memory_on(plan, card, fp8=fp8, computing=computing, stored=stored))
         except OutOfMemory as err:
             shown.append({**_facts(card, fits=False), "message": err.message})
     return shown

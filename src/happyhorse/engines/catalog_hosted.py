@@ -51,7 +51,6 @@ HOSTED = Capabilities(
     base_sizes={},
     num_steps=1,
     sampler="none",
-    native_fps=24,
     cost=Cost(
         source="what such services usually take, one to three minutes",
         load_s=60.0,

@@ -7,6 +7,7 @@ code that makes them. Tests hold both against what torch allocates.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from happyhorse.engines.passes import Tokens
 from happyhorse.model.config import ModelConfig
@@ -69,6 +70,22 @@ def network_bytes(config: ModelConfig, *, fp8: bool) -> int:
     """All weights of a network."""
     layers = (layer_bytes(config, layer, fp8=fp8) for layer in range(config.num_layers))
     return outer_bytes(config) + sum(layers)
+
+
+@dataclass(frozen=True)
+class NetworkBytes:
+    """What a network takes when it is loaded: its matrices as they are stored, bf16 as published; or all of them in FP8."""
+
+    as_stored: int
+    fp8: int
+
+    @classmethod
+    def published(cls, config: ModelConfig) -> NetworkBytes:
+        """Of a network that is not here."""
+        return cls(network_bytes(config, fp8=False), network_bytes(config, fp8=True))
+
+    def count(self, *, fp8: bool) -> int:
+        return self.fp8 if fp8 else self.as_stored
 
 
 def slots_bytes(config: ModelConfig, *, fp8: bool) -> int:

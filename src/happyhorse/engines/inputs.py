@@ -66,6 +66,18 @@ def check_inputs(request: GenerationRequest, media: Mapping[str, MediaInfo]) -> 
     return Inputs(image, references, video, voice)
 
 
+def check_voice(voice: MediaInfo | None, *, seconds: float) -> None:
+    """Raises: MediaError for a track that is silent as far as a clip of so many seconds plays it."""
+    if voice is None:
+        return
+    played_s = min(voice.duration_s, seconds)
+    if voice.silent_s >= played_s:
+        raise _refused(
+            "voice",
+            f"is silent in the {played_s:.2f} s that are played; it must hold the speech that the mouth is to follow",
+        )
+
+
 def note_image(
     image: MediaInfo | None, capabilities: Capabilities, notes: list[str], *, moves_mouth: bool
 ) -> None:

@@ -26,7 +26,7 @@ from happyhorse.engines.progress import Reporter
 from happyhorse.engines.prompt_length import what_is_lost
 from happyhorse.engines.rewrite import Rewriter, Written, write_out
 from happyhorse.engines.take import Take
-from happyhorse.errors import MediaError, OutOfMemory
+from happyhorse.errors import OutOfMemory
 from happyhorse.media.picture import watermark
 from happyhorse.media.read import decode_audio, decode_image
 from happyhorse.media.write import encode
@@ -48,7 +48,6 @@ from happyhorse.shapes import AUDIO_LATENT_RATE, LatentShape
 TEXT_ENCODER, WAN_VAE, AUDIO_VAE, TURBO_VAE = "text_encoder", "wan_vae", "audio_vae", "turbo_vae"
 _SHARES = {"prepare": 0.1, "base": 0.2, "refine": 0.4, "decode": 0.28, "finish": 0.02}
 _DRAFT_SHARES = {"prepare": 0.2, "base": 0.5, "decode": 0.28, "finish": 0.02}
-SILENCE = 1e-4
 # Notes of a take: how its prompt was written, what of it was not read, how the network of each pass was kept and computed.
 _PROMPT, _CUT, _WEIGHTS, _REFINER = _SAID = ("prompt", "cut", "weights", "refiner")
 _NOTES_TAG = "engine_notes"
@@ -227,10 +226,6 @@ class MagiHumanEngine:
             channels=1,
             field="voice",
         )
-        if not np.abs(samples).max(initial=0.0) > SILENCE:
-            raise MediaError(
-                "voice is silent; it must hold the speech that the mouth is to follow", field="voice"
-            )
         wanted = plan.tokens.audio * LATENT_RATE_HZ // AUDIO_LATENT_RATE
         track = torch.zeros(1, 2, wanted, device=self.release.device)
         heard = torch.from_numpy(samples[0, :wanted]).to(track)

@@ -12,19 +12,20 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from happyhorse.engines.footprint import GB, MLP_ROWS, TEXT_ENCODER_BYTES, network_bytes
+from happyhorse.engines.footprint import GB, MLP_ROWS, TEXT_ENCODER_BYTES, NetworkBytes
 from happyhorse.engines.magihuman import AUDIO_VAE, TEXT_ENCODER, TURBO_VAE, WAN_VAE
-from happyhorse.engines.memory import Arrangement, Computing, MemoryPlan, plan_memory
+from happyhorse.engines.memory import Arrangement, Computing, MemoryPlan, networks_of, plan_memory
 from happyhorse.engines.plan import Plan
 from happyhorse.errors import OutOfMemory, WeightsMissing
 from happyhorse.hub.origin import check_origin
 from happyhorse.hub.parts import Part, find_parts
 from happyhorse.hub.store import WeightStore
+from happyhorse.model.checkpoint import only_file
 from happyhorse.model.convert import made_turbo_vae
 from happyhorse.model.follow import lead
 from happyhorse.model.fp8 import blank_network
 from happyhorse.model.fp8_products import can_multiply, multiply_in_fp8
-from happyhorse.model.layouts import load_network, open_network
+from happyhorse.model.layouts import load_network, open_network, read_shards
 from happyhorse.model.oobleck import Oobleck
 from happyhorse.model.parallel import Ranks
 from happyhorse.model.parts import Loader, Parts
@@ -92,22 +93,21 @@ class Arranger:
         return self.arranged
 
     def _choose(self, plan: Plan, free_bytes: int, total_bytes: int, failed: str | None) -> MemoryPlan:
-        ranks = self.ranks.count if self.ranks else 1
+        choose = partial(
+            plan_memory,
+            plan,
+            free_bytes,
+            ranks=self.ranks.count if self.ranks else 1,
+            fp8=self.fp8,
+            computing=self.computing,
+            stored=stored_bytes(self.store, networks_of(plan).values()),
+        )
         if failed is None:
-            return plan_memory(
-                plan,
-                free_bytes,
-                total_bytes=total_bytes,
-                ranks=ranks,
-                fp8=self.fp8,
-                computing=self.computing,
-            )
+            return choose(total_bytes=total_bytes)
         if self.ranks is not None and self.ranks.is_calling:
             raise OutOfMemory(failed)
         try:
-            return plan_memory(
-                plan, free_bytes, ranks=ranks, fp8=self.fp8, computing=self.computing, failed=self.found
-            )
+            return choose(failed=self.found)
         except OutOfMemory as err:
             raise OutOfMemory(f"{failed}; {err.message}") from err
 
@@ -124,8 +124,9 @@ class Arranger:
         """Let networks go that earlier clips have left and this one does not use, when they are in its way."""
         used = {plan.refine.network if plan.refine else "", "distill", "base"}
         others = [name for name in self.arranged.loaded if name in NETWORKS and name not in used]
-        each_bytes = network_bytes(NETWORKS["base"].config, fp8=found.arrangement.fp8)
-        if found.peak_bytes + len(others) * each_bytes > free_bytes:
+        stored, published = stored_bytes(self.store, others), NetworkBytes.published(NETWORKS["base"].config)
+        counted = (stored.get(name, published).count(fp8=found.arrangement.fp8) for name in others)
+        if found.peak_bytes + sum(counted) > free_bytes:
             self.arranged.drop(others)
 
     def _loader(self, chosen: Arrangement) -> NetworkLoader:
@@ -144,8 +145,8 @@ class Arranger:
         encoder_device = torch.device("cpu") if chosen.encoder_on_cpu else device
         found: dict[str, Callable[[], nn.Module]] = {
             TEXT_ENCODER: partial(PromptEncoder.load, folders[TEXT_ENCODER], device=encoder_device),
-            WAN_VAE: lambda: WanVae.load(_only(folders[WAN_VAE]), dtype=torch.bfloat16).to(device),
-            AUDIO_VAE: lambda: Oobleck.load(_only(folders[AUDIO_VAE])).to(device),
+            WAN_VAE: lambda: WanVae.load(only_file(folders[WAN_VAE]), dtype=torch.bfloat16).to(device),
+            AUDIO_VAE: lambda: Oobleck.load(only_file(folders[AUDIO_VAE])).to(device),
             TURBO_VAE: lambda: TurboVae.load(made_turbo_vae(root), dtype=torch.bfloat16).to(device),
         }
         for name in self.parts.keys() & NETWORKS.keys():
@@ -191,11 +192,10 @@ class NetworkLoader:
     def __call__(self, name: str) -> Transformer:
         """Raises: WeightsMissing."""
         config, fp8 = NETWORKS[name].config, self.arrangement.fp8
-        converted = self.root / (f"{name}-fp8" if fp8 else f"{name}-bf16")
-        folder = converted if converted.is_dir() else self.root / name
-        if folder == converted:
-            (part,) = find_parts("magihuman", [name])
-            _log.info("%s", check_origin(WeightStore(self.root), part, converted))
+        folder = network_folder(self.root, name, fp8=fp8)
+        is_converted = folder.name != name
+        if is_converted:
+            _log.info("%s", check_origin(WeightStore(self.root), _part(name), folder))
         if not self.arrangement.streamed:
             model = load_network(folder, config, device=self.device, fp8=fp8)
             slice_mlps(model, MLP_ROWS)
@@ -205,13 +205,12 @@ class NetworkLoader:
             return model
         # What is yet to be rounded to FP8 goes to the GPU for it, matrix by matrix.
         model, tensors = open_network(
-            folder, config, device=self.device if fp8 and folder != converted else "cpu", fp8=fp8
+            folder, config, device=self.device if fp8 and not is_converted else "cpu", fp8=fp8
         )
         # As large as any layer of the arrangement: some networks may lie there in fewer bits than others.
         self.slots = self.slots or Slots.of(blank_network(config, fp8=fp8), self.device)
-        load_on_host(
-            model, tensors, device=self.device, pinned=self._fits_host(network_bytes(config, fp8=fp8))
-        )
+        num_bytes = sum(tensor.nbytes for tensor in model.state_dict().values())
+        load_on_host(model, tensors, device=self.device, pinned=self._fits_host(num_bytes))
         slice_mlps(model, MLP_ROWS)
         if self.multiply_fp8:
             multiply_in_fp8(model, streamed=True)
@@ -230,6 +229,22 @@ class NetworkLoader:
                 free_bytes / GB,
             )
         return fits
+
+
+def network_folder(root: Path, name: str, *, fp8: bool) -> Path:
+    """Where a network is read from: a conversion beside it where there is one."""
+    converted = root / f"{name}-{'fp8' if fp8 else 'bf16'}"
+    return converted if converted.is_dir() else root / name
+
+
+def stored_bytes(store: WeightStore, names: Iterable[str]) -> dict[str, NetworkBytes]:
+    """What those of some networks that are here take when they are loaded. Raises: WeightsMissing for headers that cannot be read."""
+    here = [name for name in names if store.status(_part(name)).state in ("complete", "linked")]
+
+    def loaded_bytes(name: str, *, fp8: bool) -> int:
+        return read_shards(network_folder(store.root, name, fp8=fp8)).loaded_bytes(fp8=fp8)
+
+    return {name: NetworkBytes(loaded_bytes(name, fp8=False), loaded_bytes(name, fp8=True)) for name in here}
 
 
 def check_present(name: str, store: WeightStore, parts: Iterable[Part]) -> None:
@@ -258,8 +273,6 @@ def host_free_bytes() -> int:
     return int(found[1]) * 1024 if found else 0
 
 
-def _only(folder: Path) -> Path:
-    files = sorted(folder.glob("*.safetensors"))
-    if len(files) != 1:
-        raise WeightsMissing(f"{folder} has {len(files)} safetensors files; one is needed")
-    return files[0]
+def _part(name: str) -> Part:
+    (part,) = find_parts("magihuman", [name])
+    return part

@@ -15,7 +15,9 @@ loads each network once, then what copies it for each step. In all of them pictu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
 from happyhorse.engines.footprint import (
@@ -30,11 +32,11 @@ from happyhorse.engines.footprint import (
     TEXT_ENCODER_BYTES,
     TURBO_VAE_BYTES,
     WAN_VAE_BYTES,
+    NetworkBytes,
     activation_bytes,
     decode_bytes,
     flex_bytes,
     graph_bytes,
-    network_bytes,
     outer_bytes,
     slots_bytes,
 )
@@ -46,6 +48,10 @@ Strategy = Literal[
     "resident", "lean encoder", "resident fp8", "fp8", "swapped", "swapped fp8", "streamed", "streamed fp8"
 ]
 
+
+Stored = Mapping[str, NetworkBytes]
+"""What the networks that are here take when they are loaded, by name. Others are counted as they are published."""
+NOTHING_STORED: Stored = MappingProxyType({})
 
 _WINDOWED = "1080p_sr"
 _FIRST_FRAME = "first frame"
@@ -152,16 +158,22 @@ def plan_memory(
     ranks: int = 1,
     fp8: bool = False,
     computing: Computing = PLAINLY,
+    stored: Stored = NOTHING_STORED,
     failed: MemoryPlan | None = None,
 ) -> MemoryPlan:
     """Choose the first arrangement under which a clip fits, with as few strips as will do; with `fp8` one in eight bits.
+
+    Networks that are all stored in eight bits stay so: for them the arrangements in bf16 are the same with larger slots.
 
     `total_bytes` is the GPU's, for the words of a refusal; with several `ranks` the sequence is shared by as many GPUs. After
     a plan that `failed` the next is to need clearly less. Raises: OutOfMemory saying what the leanest needs and what is free.
     """
     limit = free_bytes if failed is None else min(free_bytes, int(LEANER * failed.peak_bytes))
+    used = [stored.get(name) for name in networks_of(plan).values()]
+    fp8 = fp8 or all(each is not None and each.as_stored == each.fp8 for each in used)
     for each in (each for each in ARRANGEMENTS if each.fp8 or not fp8):
-        found = _fitted(plan, stages_of(plan, each, ranks=ranks, computing=computing), each, limit)
+        stages = stages_of(plan, each, ranks=ranks, computing=computing, stored=stored)
+        found = _fitted(plan, stages, each, limit)
         if found.peak_bytes <= limit:
             return found
     if failed is not None:
@@ -173,6 +185,12 @@ def plan_memory(
         f"{drawn[0]}x{drawn[1]} (stage {worst.stage}: weights {worst.weights_bytes / GB:.1f}, activations "
         f"{worst.activation_bytes / GB:.1f}) and {free_bytes / GB:.1f} GB are free{held}"
     )
+
+
+def networks_of(plan: Plan) -> dict[str, str]:
+    """The network of each pass; guidance, which leads away from a negative prompt, is the base network's."""
+    refine = {"refine": plan.refine.network} if plan.refine else {}
+    return {"base": "base" if plan.negative_prompt else "distill", **refine}
 
 
 def drawn_size(plan: Plan) -> tuple[int, int]:
@@ -187,6 +205,7 @@ def stages_of(
     ranks: int = 1,
     config: ModelConfig = PRESETS["15b"],
     computing: Computing = PLAINLY,
+    stored: Stored = NOTHING_STORED,
 ) -> tuple[StageMemory, ...]:
     """Return every stage of one clip, decoding the whole picture at once.
 
@@ -194,12 +213,16 @@ def stages_of(
     """
     width, height = drawn_size(plan)
     passes = {"base": plan.tokens} | ({"refine": plan.refine.tokens} if plan.refine else {})
-    network = network_bytes(config, fp8=arrangement.fp8)
+    published = NetworkBytes.published(config)
+    networks = {
+        stage: stored.get(name, published).count(fp8=arrangement.fp8)
+        for stage, name in networks_of(plan).items()
+    }
     on_gpu = not arrangement.encoder_on_cpu
     weights = {
         "text": TEXT_ENCODER_BYTES if on_gpu else 0,
         _FIRST_FRAME: WAN_VAE_BYTES,
-        **dict.fromkeys(passes, 0 if arrangement.streamed else network),
+        **(dict.fromkeys(passes, 0) if arrangement.streamed else networks),
         "decode": TURBO_VAE_BYTES + AUDIO_VAE_BYTES,
     }
     tensors = {
@@ -228,7 +251,7 @@ def stages_of(
     always += _lasting_bytes(plan, computing)
     on_host = {} if on_gpu else {"text": TEXT_ENCODER_BYTES}
     if arrangement.streamed:
-        on_host |= dict.fromkeys(passes, network)
+        on_host |= networks
     return tuple(
         StageMemory(stage, always + weights[stage], tensors[stage], on_host.get(stage, 0))
         for stage in weights

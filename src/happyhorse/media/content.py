@@ -63,6 +63,7 @@ class Answer:
     fps: float = 0.0
     num_frames: int = 1
     has_audio: bool = False
+    silent_s: float = 0.0
     remarks: str = ""
     faces: int = UNKNOWN
     shape: tuple[int, ...] = ()

@@ -46,6 +46,7 @@ def probe(path: Path, *, kind: Kind = "", field: str = "file") -> MediaInfo:
         fps=float(facts["fps"]),
         num_frames=int(facts["num_frames"]),
         has_audio=bool(facts["has_audio"]),
+        silent_s=float(facts["silent_s"]),
         remarks=str(facts["remarks"]),
         faces=None if facts["faces"] == UNKNOWN else int(facts["faces"]),
     )

@@ -22,7 +22,9 @@ from happyhorse.shapes import FPS, MAX_DURATION_S
 MAX_VIDEO_PX = 8192 * 4320
 MAX_SOUND_S = 600.0
 _JUDGED_HZ = 16_000
-"""The rate at which a sound is decoded only to see that it can be."""
+"""The rate at which a sound is decoded only to see that it can be, and where it begins."""
+SILENCE = 1e-4
+"""Nothing louder than this, of full scale 1, is heard: -80 dB."""
 
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,wav,mp3,ogg,flac,aac"
 VIDEO_CODECS = ("h264", "hevc", "vp8", "vp9", "libvpx-vp9", "av1", "libdav1d", "mpeg4", "mjpeg", "prores")
@@ -124,8 +126,13 @@ def describe_video(
         raise Refused(f"has no frame that can be decoded as {codec}")
     width, height = upright_size(picture, stream.sample_aspect_ratio)
     fps = count / duration if duration > 0 else 0.0
-    name = container_name(container)
-    return Answer("video", name, codec, width, height, duration, fps, count, _can_be_heard(opened()))
+    answer = Answer("video", container_name(container), codec, width, height, duration, fps, count)
+    sound = opened()
+    if sound.streams.audio and _decoder(sound.streams.audio[0])[0] in SOUND_CODECS:
+        heard_s, silent_s = _listen(sound, MAX_DURATION_S)
+        answer.has_audio = heard_s > 0
+        answer.silent_s = silent_s if silent_s < heard_s else duration
+    return answer
 
 
 def _first_picture(container: av.container.InputContainer, *, until: float) -> av.VideoFrame | None:
@@ -139,16 +146,20 @@ def _first_picture(container: av.container.InputContainer, *, until: float) -> a
     return picture
 
 
-def _can_be_heard(container: av.container.InputContainer) -> bool:
-    """Whether there is sound of a codec that is read, with samples. Raises: Refused when it is damaged."""
-    if not container.streams.audio or _decoder(container.streams.audio[0])[0] not in SOUND_CODECS:
-        return False
-    heard = 0
+def _listen(container: av.container.InputContainer, most_s: float) -> tuple[float, float]:
+    """Decode a sound up to a little more than `most_s`; return its seconds, and those of silence that it begins with.
+
+    Raises: Refused when it is damaged.
+    """
+    heard = silent = 0
     for block in sound_blocks(container, _JUDGED_HZ, 1):
+        if silent == heard:
+            loud = np.abs(block[0]) > SILENCE
+            silent += int(loud.argmax()) if loud.any() else len(loud)
         heard += block.shape[1]
-        if heard > MAX_DURATION_S * _JUDGED_HZ:
+        if heard > most_s * _JUDGED_HZ:
             break
-    return heard > 0
+    return heard / _JUDGED_HZ, silent / _JUDGED_HZ
 
 
 def check_pixels(stream: av.video.stream.VideoStream) -> None:
@@ -365,15 +376,15 @@ def describe_sound(container: av.container.InputContainer) -> Answer:
         raise Refused("has no sound" if container.streams.video else "holds neither picture nor sound")
     stream = container.streams.audio[0]
     codec = check_codec(stream, SOUND_CODECS)
-    count = 0
-    for block in sound_blocks(container, _JUDGED_HZ, 1):
-        count += block.shape[1]
-        if count > MAX_SOUND_S * _JUDGED_HZ:
-            raise Refused(f"lasts more than {MAX_SOUND_S:.0f} s, the most that is read")
-    if count == 0:
+    heard_s, silent_s = _listen(container, MAX_SOUND_S)
+    if heard_s > MAX_SOUND_S:
+        raise Refused(f"lasts more than {MAX_SOUND_S:.0f} s, the most that is read")
+    if heard_s == 0:
         raise Refused("has a sound stream without a single sample")
-    duration = min(count / _JUDGED_HZ, sound_limit(container, MAX_SOUND_S))
+    duration = min(heard_s, sound_limit(container, MAX_SOUND_S))
     promised = seconds(stream.duration, stream.time_base)
     if container.format.name != "mp3" and promised - duration > 0.3:
         raise Refused(f"is truncated: it declares {promised:.2f} s of sound and holds {duration:.2f} s")
-    return Answer("audio", container_name(container), codec, duration_s=duration, has_audio=True)
+    return Answer(
+        "audio", container_name(container), codec, duration_s=duration, has_audio=True, silent_s=silent_s
+    )

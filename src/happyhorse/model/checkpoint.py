@@ -69,7 +69,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def fill(model: nn.Module, tensors: Mapping[str, Tensor], *, origin: str) -> None:
-    """Give a module its tensors; dtypes follow the tensors. Raises: WeightsMissing unless names and shapes match exactly."""
+    """Give a module its tensors; dtypes follow the tensors. Values are judged where there are any: not on the meta device.
+
+    Raises: WeightsMissing unless names and shapes match exactly, floats are floats, and values are finite.
+    """
     wanted = model.state_dict()
     absent, unknown = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
     if absent:
@@ -82,7 +85,10 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor], *, origin: str) -> Non
         if tensor.shape != wanted[name].shape:
             seen, allowed = tuple(tensor.shape), tuple(wanted[name].shape)
             raise WeightsMissing(f"{origin}: {name} has the shape {seen}; this model needs {allowed}")
-        if not bool(tensor.isfinite().all()):
+        if tensor.is_floating_point() != wanted[name].is_floating_point():
+            dtypes = f"is stored as {tensor.dtype}; this model needs {wanted[name].dtype}"
+            raise WeightsMissing(f"{origin}: {name} {dtypes.replace('torch.', '')}")
+        if not (tensor.is_meta or bool(tensor.isfinite().all())):
             raise WeightsMissing(f"{origin}: {name} contains values that are not finite")
     model.load_state_dict(dict(tensors), strict=True, assign=True)
 
@@ -116,6 +122,22 @@ def save_tensors(
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def only_file(folder: Path) -> Path:
+    """Return the one safetensors file of a folder. Raises: WeightsMissing."""
+    files = sorted(folder.glob("*.safetensors"))
+    if len(files) != 1:
+        raise WeightsMissing(f"{folder} has {len(files)} safetensors files; one is needed")
+    return files[0]
+
+
+def describe_tensors(path: Path) -> dict[str, Tensor]:
+    """Return a file's tensors on the meta device, in float32: names and shapes, read from its header. Raises: WeightsMissing."""
+    read_metadata(path)
+    with safe_open(path, framework="pt") as opened:
+        names = opened.keys()
+        return {name: torch.empty(opened.get_slice(name).get_shape(), device="meta") for name in names}
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """Published weights written anew: a network with smaller values, TurboVAE's pickle as safetensors. Whole or not at all.
 
-A network is copied tensor by tensor into shards of at most 5 GB in the original layout. A pickle is opened in a process
+A network is copied tensor by tensor into shards of at most 5 GB in the original layout; one stored as FP8 is widened to bf16, or
+stays as it is. A pickle is opened in a process
 of its own that unpickles tensors and nothing else (`unpickle.py`).
 """
 
@@ -18,8 +19,8 @@ from torch import Tensor
 
 from happyhorse.errors import WeightsMissing
 from happyhorse.model.config import ModelConfig
-from happyhorse.model.fp8 import FP8, quantize
-from happyhorse.model.layouts import empty_network, read_shards, read_tensors
+from happyhorse.model.fp8 import FP8, dequantize, quantize
+from happyhorse.model.layouts import empty_network, is_scale, read_shards, read_tensors, scale_of
 from happyhorse.model.transformer import GroupedLinear
 from happyhorse.model.turbo_vae import FORMAT, TurboVaeConfig
 
@@ -59,7 +60,8 @@ def convert_network(
 def convert_turbo_vae(folder: Path, target: Path) -> None:
     """Write the decoder of TurboVAE's published checkpoint, with its config, to a safetensors file.
 
-    Raises: WeightsMissing if the folder lacks a file, or the pickle holds more than tensors.
+    Raises: WeightsMissing if the folder lacks a file, or the pickle is damaged, holds more than tensors or another decoder; a file
+    that was made before stays.
     """
     configs = sorted(folder.glob("*.json"))
     checkpoint = folder / TURBO_VAE_CHECKPOINT
@@ -96,9 +98,18 @@ def _converted(source: Path, config: ModelConfig, storage: Storage) -> Iterator[
     matrices = {
         f"{name}.weight" for name, module in model.named_modules() if isinstance(module, GroupedLinear)
     }
-    for name, tensor in read_tensors(shards.entries):
-        if name not in matrices:
-            yield name, tensor if tensor.dtype == FP8 else tensor.float()
+    stored_scales = {name: entry for name, entry in shards.entries.items() if is_scale(name)}
+    scales = {scale_of(name): tensor.float() for name, tensor in read_tensors(stored_scales)}
+    others = {name: entry for name, entry in shards.entries.items() if not is_scale(name)}
+    for name, tensor in read_tensors(others):
+        if tensor.dtype == FP8:
+            scale = scales[name.removesuffix("weight") + "scale"]
+            if storage == "fp8":
+                yield from ((name, tensor), (name + FP8_SCALE_SUFFIX, scale))
+            else:
+                yield name, dequantize(tensor, scale)
+        elif name not in matrices:
+            yield name, tensor.float()
         elif storage == "fp8":
             yield from zip((name, name + FP8_SCALE_SUFFIX), quantize(tensor), strict=True)
         else:

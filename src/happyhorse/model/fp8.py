@@ -45,6 +45,11 @@ def quantize(matrix: Float[Tensor, "rows columns"]) -> tuple[Tensor, Float[Tenso
     return (matrix / scale[:, None]).to(FP8), scale  # divided in float32, whatever the matrix is
 
 
+def dequantize(weight: Tensor, scale: Tensor) -> Float[Tensor, "rows columns"]:
+    """Return in bf16 what FP8 values with one scale, or one for each row, stand for."""
+    return (weight.float() * scale.reshape(-1, 1)).to(torch.bfloat16)
+
+
 def quantize_blocks(model: Transformer) -> None:
     """Replace every block matrix of a model by FP8, one at a time, so that the peak is the model itself."""
     for name, module in list(model.named_modules()):

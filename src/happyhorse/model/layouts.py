@@ -29,8 +29,9 @@ from happyhorse.model.transformer import GroupedLinear, Transformer, cast_block_
 
 Layout = Literal["original", "diffusers", "fp8"]
 _SUBFOLDERS = ("transformer", "sr_transformer")
-_SCALE_SUFFIXES = (".weight.__fp8_scale", ".weight_scale", ".scale_weight")
-"""What follows a layer's name in that of its scale, in the repackagings we know."""
+_SCALE_SUFFIXES = (".weight.__fp8_scale", ".weight_scale", ".scale_weight", ".weight_scale_inv")
+"""What follows a layer's name in that of the scale that its stored values are multiplied by. The last is DeepSeek's: the inverse
+of what they were multiplied by before. A plain `scale` is not among them: some libraries divide by it."""
 _PLAIN_DTYPES = ("F32", "BF16", "F16")
 
 
@@ -53,10 +54,9 @@ class Shards:
     config: ModelConfig | None
     """What the folder says of the network's sizes; the original layout says nothing."""
 
-    @property
-    def num_bytes(self) -> int:
-        """Bytes of the files."""
-        return sum(file.stat().st_size for file in {entry.file for entry in self.entries.values()})
+    def loaded_bytes(self, *, fp8: bool) -> int:
+        """What `load_network` makes of the tensors: matrices stored as FP8 stay so, and with `fp8` the others become so."""
+        return sum(_loaded_bytes(name, entry, fp8=fp8) for name, entry in self.entries.items())
 
 
 def read_shards(path: Path) -> Shards:
@@ -108,8 +108,8 @@ def _as_taken(
 ) -> Iterator[tuple[str, Tensor]]:
     """Give stored tensors the names and dtypes they have in the network; `matrices` are those not stored as FP8."""
     for name, tensor in stored:
-        if name.endswith(_SCALE_SUFFIXES):
-            yield _scale_of(name), tensor.float().reshape(-1)
+        if is_scale(name):
+            yield scale_of(name), tensor.float().reshape(-1)
         elif name not in matrices:
             yield name, tensor if tensor.dtype == FP8 else tensor.float()
         elif fp8:
@@ -126,27 +126,22 @@ def empty_network(shards: Shards, config: ModelConfig) -> Transformer:
     _check_config(shards, config)
     with torch.device("meta"):
         model = Transformer(config)
-    scales = {
-        _scale_of(name): entry for name, entry in shards.entries.items() if name.endswith(_SCALE_SUFFIXES)
-    }
     for name, module in list(model.named_modules()):
         stored = shards.entries.get(f"{name}.weight", _NONE)
         if isinstance(module, GroupedLinear) and stored.dtype == "F8_E4M3":
-            scale = _scale_entry(shards, name, scales, rows=module.weight.shape[0])
+            scale = _scale_entry(shards, name, rows=module.weight.shape[0])
             weight = torch.empty_like(module.weight, dtype=FP8)
             empty = torch.empty(math.prod(scale.shape), device="meta")
             put(model, name, Fp8Linear(weight, empty, groups=module.groups))
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    found = {name: (entry.shape, entry) for name, entry in shards.entries.items() if _scale_of(name) == name}
-    found |= {name: ((math.prod(entry.shape),), entry) for name, entry in scales.items()}
-    _check_names(shards, found.keys(), wanted.keys())
-    for name, (shape, entry) in found.items():
-        if shape != wanted[name]:
+    wanted = model.state_dict()
+    _check_names(shards, {scale_of(name): name for name in shards.entries}, wanted.keys())
+    for name, entry in shards.entries.items():
+        tensor = wanted[scale_of(name)]
+        if not is_scale(name) and entry.shape != tensor.shape:
             raise WeightsMissing(
-                f"{entry.file}: {name} has the shape {shape}; this model needs {wanted[name]}"
+                f"{entry.file}: {name} has the shape {entry.shape}; this model needs {tuple(tensor.shape)}"
             )
-        is_fp8_matrix = entry.dtype == "F8_E4M3" and name.removesuffix(".weight") + ".scale" in wanted
-        if entry.dtype not in _PLAIN_DTYPES and not is_fp8_matrix:
+        if entry.dtype not in _PLAIN_DTYPES and tensor.dtype != FP8:
             raise WeightsMissing(
                 f"{entry.file}: {name} is stored as {entry.dtype}; {', '.join(_PLAIN_DTYPES)} and, for block "
                 "matrices, F8_E4M3 can be read"
@@ -170,7 +165,12 @@ def read_tensors(
 _NONE = Entry(Path(), (), "")
 
 
-def _scale_of(name: str) -> str:
+def is_scale(name: str) -> bool:
+    """Whether a stored tensor is the scale of an FP8 matrix, by its name."""
+    return name.endswith(_SCALE_SUFFIXES)
+
+
+def scale_of(name: str) -> str:
     """The name in our FP8 layer of a stored scale; other names stay."""
     for suffix in _SCALE_SUFFIXES:
         if name.endswith(suffix):
@@ -178,19 +178,35 @@ def _scale_of(name: str) -> str:
     return name
 
 
-def _scale_entry(shards: Shards, layer: str, scales: Mapping[str, Entry], *, rows: int) -> Entry:
-    """The scale of an FP8 matrix. Raises: WeightsMissing where there is none, or neither one number nor one a row."""
-    found = scales.get(f"{layer}.scale")
-    if found is None:
-        names = ", ".join(f"*{suffix}" for suffix in _SCALE_SUFFIXES)
+def _scale_entry(shards: Shards, layer: str, *, rows: int) -> Entry:
+    """The scale of an FP8 matrix. Raises: WeightsMissing unless there is one, and it is one number or one a row."""
+    beside = [name for name in shards.entries if name.startswith(f"{layer}.") and name != f"{layer}.weight"]
+    names = ", ".join(f"*{suffix}" for suffix in _SCALE_SUFFIXES)
+    if not beside:
         raise WeightsMissing(
             f"{shards.path}: {layer}.weight is stored as FP8 but its scale is missing; known names are {names}"
         )
-    if math.prod(found.shape) not in (1, rows):
+    if len(beside) > 1 or not is_scale(beside[0]):
+        raise WeightsMissing(
+            f"{shards.path}: {layer}.weight is stored as FP8 with {', '.join(sorted(beside))}, of which it is not known "
+            f"how the matrix is scaled; it must have one scale that multiplies, named {names}"
+        )
+    found = shards.entries[beside[0]]
+    if math.prod(found.shape) != 1 and found.shape not in ((rows,), (rows, 1)):
         raise WeightsMissing(
             f"{found.file}: the scale of {layer}.weight has the shape {found.shape}; it must be one number or {rows}"
         )
     return found
+
+
+def _loaded_bytes(name: str, entry: Entry, *, fp8: bool) -> int:
+    count = math.prod(entry.shape)
+    if entry.dtype == "F8_E4M3":
+        return count
+    is_matrix = name.startswith("block.") and len(entry.shape) == 2 and not is_scale(name)
+    if not is_matrix:
+        return 4 * count
+    return count + 4 * entry.shape[0] if fp8 else 2 * count
 
 
 def _check_config(shards: Shards, config: ModelConfig) -> None:
@@ -211,13 +227,14 @@ def _check_config(shards: Shards, config: ModelConfig) -> None:
             )
 
 
-def _check_names(shards: Shards, found: Set[str], wanted: Set[str]) -> None:
-    absent, unknown = sorted(wanted - found), sorted(found - wanted)
+def _check_names(shards: Shards, found: Mapping[str, str], wanted: Set[str]) -> None:
+    """`found` gives the stored name of each tensor that the network would take."""
+    absent, unknown = sorted(wanted - found.keys()), sorted(found.keys() - wanted)
     if absent:
         raise WeightsMissing(f"{shards.path} lacks {len(absent)} of {len(wanted)} tensors, first {absent[0]}")
     if unknown:
         raise WeightsMissing(
-            f"{shards.path} holds {len(unknown)} tensors this model does not have, first {unknown[0]}"
+            f"{shards.path} holds {len(unknown)} tensors this model does not have, first {found[unknown[0]]}"
         )
 
 

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from happyhorse.errors import WeightsMissing
-from happyhorse.model.checkpoint import fill, load_tensors
+from happyhorse.model.checkpoint import describe_tensors, fill, load_tensors
 from happyhorse.model.extras import require
 from happyhorse.shapes import AUDIO_LATENT_RATE
 
@@ -81,10 +81,10 @@ class Oobleck(nn.Module):
                 setattr(last, name, nn.Parameter(torch.zeros(shape)))
 
     @classmethod
-    def load(cls, path: Path, config: OobleckConfig | None = None) -> "Oobleck":
+    def load(cls, path: Path, config: OobleckConfig | None = None, *, values: bool = True) -> "Oobleck":
         """Read a safetensors file: Stable Audio's whole model, or the autoencoder alone under either naming.
 
-        A `model_config.json` beside it gives the sizes. Raises: WeightsMissing.
+        A `model_config.json` beside it gives the sizes. Without `values` its header is judged alone. Raises: WeightsMissing.
         """
         beside = path.with_name("model_config.json")
         if config is None and beside.is_file():
@@ -92,8 +92,10 @@ class Oobleck(nn.Module):
                 config = OobleckConfig.from_published(json.loads(beside.read_text(encoding="utf-8")))
             except ValueError as err:
                 raise WeightsMissing(f"{beside} is not JSON: {err}") from err
-        vae = cls(config or OobleckConfig())
-        fill(vae.net, named_for_diffusers(load_tensors(path)), origin=str(path))
+        with torch.device("cpu" if values else "meta"):
+            vae = cls(config or OobleckConfig())
+        stored = load_tensors(path) if values else describe_tensors(path)
+        fill(vae.net, named_for_diffusers(stored), origin=str(path))
         return vae.eval()
 
     def decode(self, latents: Float[Tensor, "b a c"]) -> Float[Tensor, "b k s"]:

@@ -3,6 +3,8 @@
 Axes: n rows, c channels (3584 as published). Source: specs/model.md 2.
 """
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -12,8 +14,11 @@ from torch import Tensor, nn
 
 from happyhorse.errors import WeightsMissing
 from happyhorse.model.extras import require
+from happyhorse.model.layouts import read_headers
 
 MAX_ROWS = 640
+_WHOLE_MODEL = "model."
+"""Comes before the names of tensors where the decoder is there as well, as published."""
 
 
 class PromptEncoder(nn.Module):
@@ -31,9 +36,10 @@ class PromptEncoder(nn.Module):
     ) -> "PromptEncoder":
         """Read a folder of `transformers`. Raises: WeightsMissing saying what is wrong with it."""
         transformers = require("transformers")
-        try:
+        with _readable(folder):
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
             transformers.utils.logging.disable_progress_bar()
+            transformers.utils.logging.set_verbosity_error()  # it warns of what is judged below, and of the decoder left out
             encoder, report = require("transformers", "models.t5gemma").T5GemmaEncoderModel.from_pretrained(
                 folder,
                 is_encoder_decoder=False,
@@ -42,21 +48,22 @@ class PromptEncoder(nn.Module):
                 ignore_mismatched_sizes=True,  # they are in the report
                 output_loading_info=True,
             )
-        except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as err:
-            said = str(err).strip().splitlines()
-            raise WeightsMissing(
-                f"{folder} holds no text encoder that can be read: {said[0] if said else err!r}"
-            ) from err
-        if report["missing_keys"]:  # transformers would leave them random
-            raise WeightsMissing(
-                f"{folder} lacks tensors of the text encoder, first {min(report['missing_keys'])}"
-            )
-        if report["mismatched_keys"]:
-            name, seen, allowed = min(report["mismatched_keys"])
-            raise WeightsMissing(
-                f"{folder}: {name} has the shape {tuple(seen)}; this model needs {tuple(allowed)}"
-            )
+        _judge(folder, report["missing_keys"], report["mismatched_keys"])
         return cls(tokenizer, encoder.to(device), origin=str(folder)).eval()
+
+    @staticmethod
+    def judge(folder: Path) -> None:
+        """Judge a folder's tokenizer, and the headers of its shards, with no value read. Raises: WeightsMissing, as `load`."""
+        transformers, t5gemma = require("transformers"), require("transformers", "models.t5gemma")
+        with _readable(folder), torch.device("meta"):
+            transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            config = t5gemma.T5GemmaConfig.from_pretrained(folder, local_files_only=True)
+            config.is_encoder_decoder = False
+            wanted = t5gemma.T5GemmaEncoderModel(config).state_dict()
+        entries = read_headers(folder)
+        found = {name.removeprefix(_WHOLE_MODEL): entry.shape for name, entry in entries.items()}
+        shapes = [(name, found[name], tensor.shape) for name, tensor in wanted.items() if name in found]
+        _judge(folder, wanted.keys() - found.keys(), [each for each in shapes if each[1] != each[2]])
 
     def token_ends(self, prompt: str) -> list[int]:
         """Return where each token of a prompt ends, in characters, those past MAX_ROWS too; 0 for one that stands for none."""
@@ -75,3 +82,28 @@ class PromptEncoder(nn.Module):
         if not bool(hidden.isfinite().all()):
             raise WeightsMissing(f"{self.origin} gives features that are not finite; its weights are damaged")
         return hidden[:, :MAX_ROWS].half().float()
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """What `transformers` says of a folder that it cannot read, as WeightsMissing."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as err:
+        said = str(err).strip().splitlines()
+        raise WeightsMissing(
+            f"{folder} holds no text encoder that can be read: {said[0] if said else err!r}"
+        ) from err
+
+
+def _judge(
+    folder: Path, absent: Collection[str], misshapen: Collection[tuple[str, Collection[int], Collection[int]]]
+) -> None:
+    """Refuse tensors that `transformers` would leave random: absent, or, by name, of a shape that was not wanted."""
+    if absent:
+        raise WeightsMissing(f"{folder} lacks tensors of the text encoder, first {min(absent)}")
+    if misshapen:
+        name, seen, allowed = min(misshapen)
+        raise WeightsMissing(
+            f"{folder}: {name} has the shape {tuple(seen)}; this model needs {tuple(allowed)}"
+        )

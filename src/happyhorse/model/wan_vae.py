@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from happyhorse.errors import WeightsMissing
-from happyhorse.model.checkpoint import fill, load_tensors
+from happyhorse.model.checkpoint import describe_tensors, fill, load_tensors
 from happyhorse.model.extras import require
 
 # fmt: off
@@ -84,11 +84,21 @@ class WanVae(nn.Module):
 
     @classmethod
     def load(
-        cls, path: Path, config: WanVaeConfig | None = None, *, dtype: torch.dtype = torch.float32
+        cls,
+        path: Path,
+        config: WanVaeConfig | None = None,
+        *,
+        dtype: torch.dtype = torch.float32,
+        values: bool = True,
     ) -> "WanVae":
-        """Read a safetensors file, with the names of `diffusers` or of the original .pth. Raises: WeightsMissing."""
-        vae = cls(config or WanVaeConfig())
-        fill(vae.net, named_for_diffusers(load_tensors(path)), origin=str(path))
+        """Read a safetensors file, with the names of `diffusers` or of the original .pth; without `values` judge its header alone.
+
+        Raises: WeightsMissing.
+        """
+        with torch.device("cpu" if values else "meta"):
+            vae = cls(config or WanVaeConfig())
+        stored = load_tensors(path) if values else describe_tensors(path)
+        fill(vae.net, named_for_diffusers(stored), origin=str(path))
         nn.Module.to(vae.net, dtype)  # diffusers' own `to` warns, also where nothing must stay in float32
         return vae.eval()
 
