@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import FakeHub
+from fake_hub import FakeHub
 
 from happyhorse.errors import EngineError, Forbidden, InvalidRequest, WeightsMissing
 from happyhorse.hub.adopt import adopt

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from happyhorse.request import MAX_REFERENCES, Mode, Output
-from happyhorse.shapes import FPS, MAX_DURATION_S
+from happyhorse.shapes import MAX_DURATION_S
 
 if TYPE_CHECKING:
     from happyhorse.engines.plan import Plan
