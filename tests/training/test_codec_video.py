@@ -9,7 +9,8 @@ from torch.optim import AdamW
 
 from happyhorse.errors import InvalidRequest
 from happyhorse.model.pixels import from_bytes
-from happyhorse.model.video_vae import BLOCK_VALUES, VideoVae, VideoVaeConfig
+from happyhorse.model.video_vae import BLOCK_VALUES, VideoVae, VideoVaeConfig, as_groups
+from happyhorse.shapes import TIME_STRIDE
 from happyhorse.training import codec_video as codec
 from happyhorse.training.squares import make_pictures, make_squares
 
@@ -118,9 +119,17 @@ def test_a_fitted_motion_draws_unseen_scenes_better(monkeypatch, vae):
 @torch.no_grad()
 def test_a_picture_that_jumps_from_latent_to_latent_costs_more_than_one_that_is_late():
     """Both err by as much in all; one moves evenly as the true one does, the other in one step."""
-    positions = torch.arange(8.0).view(1, 1, 8, 1, 1)
-    true, ones = positions.expand(1, 3, 8, 4, 4), torch.ones(1, 1, 1, 4, 4)
-    late = true - 1.0
-    stepping = torch.where(positions < 4, 1.5, 5.5).expand_as(true)
-    assert (stepping - true).abs().mean() == (late - true).abs().mean() == 1.0
-    assert codec.drawing_loss(stepping, true, ones) > 2 * codec.drawing_loss(late, true, ones)
+    positions = 0.1 * torch.arange(8.0).view(1, 1, 8, 1, 1)
+    true, nobody = positions.expand(1, 3, 8, 4, 4), [(0, 0, 0, 0)]
+    late = true - 0.1
+    stepping = torch.where(positions < 0.4, 0.15, 0.55).expand_as(true)
+    assert (stepping - true).abs().mean() == pytest.approx((late - true).abs().mean().item())
+    assert codec.drawing_loss(stepping, true, nobody) > 2 * codec.drawing_loss(late, true, nobody)
+
+
+def test_squares_begin_as_a_clip_is_encoded():
+    pixels = torch.rand(2, 3, 16, 8, 8)
+    first = 2 * TIME_STRIDE - 1
+    begun = codec.from_first_frame(pixels)
+    torch.testing.assert_close(begun[:, :, TIME_STRIDE:], as_groups(pixels[:, :, first:]), atol=0, rtol=0)
+    torch.testing.assert_close(begun[:, :, :TIME_STRIDE], begun[:, :, TIME_STRIDE : 2 * TIME_STRIDE])

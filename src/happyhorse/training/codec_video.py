@@ -29,11 +29,12 @@ from happyhorse.training.redraw import Redrawn, load_network, make_redrawn
 from happyhorse.training.squares import DRAWN, Box, Pictures, make_pictures, make_squares
 from happyhorse.training.state import load_state, save_state
 
-FACE_WEIGHT, MOUTH_WEIGHT = 2.0, 4.0
-EDGE_WEIGHT = 1.0
+FACE_WEIGHT, MOUTH_WEIGHT = 5.0, 8.0
+EDGE_WEIGHT, SQUARED_WEIGHT = 1.0, 2.0
 MIDDLE = slice(TIME_STRIDE, (1 + DRAWN) * TIME_STRIDE)
-ALONE, ALONE_SHARE = [1, *range(1, 1 + DRAWN), DRAWN], 0.1
-"""How often what is drawn stands for its own neighbours, as at the ends of a clip."""
+LAST_AGAIN = [*range(1 + DRAWN), DRAWN]
+BEGUN_SHARE, ENDED_SHARE = 0.2, 0.1
+"""How often the first latent drawn begins a clip, and the last one ends it: there, a latent is its own neighbour."""
 SIZE_WEIGHT = 0.02
 FIT_SAMPLES, FIT_MOTION_SAMPLES = 1200, 600
 FIT_NOISE, RIDGE = 0.15, 1e-3
@@ -121,30 +122,34 @@ def face_weights(boxes: list[Box], height: int, width: int) -> Float[Tensor, "b 
     return weights / weights.mean(dim=(-1, -2), keepdim=True)
 
 
-def _edges(pixels: Float[Tensor, "b 3 f h w"]) -> tuple[Tensor, Tensor]:
-    return pixels[..., 1:, :] - pixels[..., :-1, :], pixels[..., 1:] - pixels[..., :-1]
-
-
 def drawing_loss(
-    drawn: Float[Tensor, "b 3 f h w"], true: Float[Tensor, "b 3 f h w"], weights: Tensor
+    drawn: Float[Tensor, "b 3 f h w"], true: Float[Tensor, "b 3 f h w"], faces: list[Box]
 ) -> Tensor:
-    """Mean absolute error of values, of changes from frame to frame, of how these change, and of edges; all but the last heavier on the face.
+    """Mean absolute error of values, of changes from frame to frame, of how these change, and of edges; mean squared error of values.
 
-    The third is what a picture that jumps from latent to latent has too much of, and even motion nothing.
+    All but the edges count more on the face. The third is what a picture that jumps from latent to latent has too much of, and
+    even motion nothing; the last is for the few places that are quite wrong: something has moved, and is drawn where it was.
     """
+    weights = face_weights(faces, *true.shape[-2:])
     wrong = drawn - true
     change = wrong.diff(dim=2)
-    loss = torch.stack(
-        [(error.abs() * weights).mean() for error in (wrong, change, change.diff(dim=2))]
-    ).sum()
-    for mine, theirs in zip(_edges(drawn), _edges(true), strict=True):
-        loss = loss + EDGE_WEIGHT * (mine - theirs).abs().mean()
-    return loss
+    errors = wrong.abs(), change.abs(), change.diff(dim=2).abs(), SQUARED_WEIGHT * wrong.square()
+    loss = torch.stack([(error * weights).mean() for error in errors]).sum()
+    edges = torch.stack([wrong.diff(dim=axis).abs().mean() for axis in (-2, -1)]).sum()
+    return loss + EDGE_WEIGHT * edges
 
 
 def size_loss(latent: Float[Tensor, "b c t h w"]) -> Tensor:
     """How far the channels' power exceeds 1: else the encoder would shout over the noise that the transformer is to remove."""
     return (latent.square().mean(dim=(0, 2, 3, 4)) - 1).relu().mean()
+
+
+def from_first_frame(pixels: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b 3 f h w"]:
+    """Return groups as if the clip began with the first that is drawn: its last frame fills it alone, and is its own neighbour."""
+    first = MIDDLE.start + TIME_STRIDE
+    return torch.cat(
+        [pixels[:, :, first - 1 : first].expand(-1, -1, first, -1, -1), pixels[:, :, first:]], dim=2
+    )
 
 
 def train_step(
@@ -155,14 +160,15 @@ def train_step(
     The latents carry noise of random strength, up to `noise`, as those of a transformer do, so the decoder learns to smooth them.
     """
     pixels = torch.cat([from_bytes(sample.frames) for sample in batch])
+    begun, ended = torch.rand(2, len(batch), 1, 1, 1, 1, generator=generator)
+    pixels = torch.where(begun < BEGUN_SHARE, from_first_frame(pixels), pixels)
     true = pixels[:, :, MIDDLE]
     with torch.autocast("cpu", dtype=torch.bfloat16):
         latent = vae.read(shrink(pixels))
-        alone = torch.rand(len(batch), 1, latent.shape[2], 1, 1, generator=generator) < ALONE_SHARE
-        seen = torch.where(alone, latent[:, :, ALONE], latent)
+        seen = torch.where(ended < ENDED_SHARE, latent[:, :, LAST_AGAIN], latent)
         level = noise * torch.rand(len(batch), 1, 1, 1, 1, generator=generator)
         drawn = vae.draw(seen + level * torch.randn(latent.shape, generator=generator))
-    loss = drawing_loss(drawn, true, face_weights([s.face for s in batch], *true.shape[-2:]))
+    loss = drawing_loss(drawn, true, [sample.face for sample in batch])
     _update(vae, optimizer, loss + SIZE_WEIGHT * size_loss(latent))
     return loss.detach(), drawn.detach(), true
 
@@ -173,7 +179,7 @@ def redraw_step(vae: VideoVae, optimizer: AdamW, batch: list[Redrawn]) -> Tensor
     latent = torch.stack([torch.from_numpy(sample.latent).float() for sample in batch])
     with torch.autocast("cpu", dtype=torch.bfloat16):
         drawn = vae.draw(latent)
-    loss = drawing_loss(drawn, true, face_weights([s.face for s in batch], *true.shape[-2:]))
+    loss = drawing_loss(drawn, true, [sample.face for sample in batch])
     _update(vae, optimizer, loss)
     return loss.detach()
 
