@@ -27,7 +27,7 @@ from happyhorse.model.pixels import to_bytes
 
 @dataclass(frozen=True)
 class ClipReport:
-    """Seconds by name, the memory of this process at its peak, and the cold and warm runs as a whole."""
+    """Seconds by name, the memory of this process at its peak while clips were made, and the cold and warm runs as a whole."""
 
     seconds: dict[str, float]
     clip_s: float
@@ -59,10 +59,10 @@ def bench_clip(decide: Callable[[LocalEngine], Plan], *, engine: str = "nano") -
         stages = _Stages()
         with clock.over("second clip"):
             run(loaded, plan, path, on_progress=stages.note, on_take=takes.append)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # before all frames are kept at once
         seconds |= stages.seconds()
         _time_parts(loaded, plan, takes[0], path, clock)
     cold_s = seconds["import"] + seconds["load"] + seconds["first clip"]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return ClipReport(seconds, plan.duration_s, cold_s, seconds["second clip"], peak)
 
 

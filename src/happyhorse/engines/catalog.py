@@ -44,7 +44,7 @@ _WORDS, _STAND_INS = _read_vocabulary()
 
 NANO = Capabilities(
     engine="nano",
-    weights_id="nano-v6",
+    weights_id="nano-v7",
     weights_hash="",
     modes=frozenset({"t2v", "i2v"}),
     languages=frozenset(LANGUAGES),
@@ -56,15 +56,15 @@ NANO = Capabilities(
     sampler="renoise",
     text_tokens=16,
     phonemes_per_s=16.0,
-    # First guesses for two cores, to be replaced by what `happyhorse bench` and the first real run measure.
+    # Seconds are first guesses for two cores, until the first real run is measured; bytes are the peaks of whole commands.
     cost=Cost(
         load_s=4.0,
         token_step_s=3.0e-4,
         decode_s_per_mpx=0.5,
         encode_s_per_mpx=0.02,
-        resident_bytes=600_000_000,
-        bytes_per_token=60_000,
-        bytes_per_pixel=150,
+        resident_bytes=870_000_000,
+        bytes_per_token=6_000,
+        bytes_per_pixel=95,
     ),
     vocabulary=_WORDS,
     stand_ins=_STAND_INS,
