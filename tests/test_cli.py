@@ -61,7 +61,10 @@ def test_a_voice_that_is_not_heard_is_refused_in_the_plan(run, silent_s, only_pl
         *only_planned,
     )
     played_s = f"{min(silent_s, 4):.2f}"
-    refused(run(*asked), f"--voice is silent in the {played_s} s that are played; it must hold the speech")
+    refused(
+        run(*asked),
+        f"--voice is silent in its first {played_s} s, all that is played; it must hold the speech",
+    )
 
 
 @pytest.mark.parametrize(

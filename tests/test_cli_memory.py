@@ -124,7 +124,8 @@ def test_networks_that_are_here_are_counted_as_they_will_be_loaded(run, tmp_path
     save_file({f"{layer}.weight": matrix, f"{layer}.weight_scale": torch.ones(1)}, path)
     store.link(part, path.parent)
     (draft,) = cards(run("--draft", "--gpu", "24GB", "--json"))
-    assert draft["arrangement"] == "resident fp8"
+    assert draft["arrangement"] == "resident"
+    assert "networks in eight bits" in draft["meaning"]
     (mixed,) = cards(run("--resolution", "480P", "--gpu", "141GB", "--json"))
     assert (mixed["arrangement"], published["arrangement"]) == ("resident", "resident")
     assert published["peak_bytes"] - mixed["peak_bytes"] == 30_642_008_128 - (rows * columns + 4)

@@ -193,7 +193,9 @@ def test_a_voice_comes_back_as_it_was_and_decides_the_picture(name, request, tmp
 
 def test_a_silent_voice_is_refused_in_the_plan(tmp_path):
     speech(tmp_path / "voice.mp4", loud=0)
-    with pytest.raises(MediaError, match=r"voice is silent in the 3\.00 s that are played; it must hold"):
+    with pytest.raises(
+        MediaError, match=r"voice is silent in its first 3\.00 s, all that is played; it must hold"
+    ):
         decided(voice=str(tmp_path / "voice.mp4"))
 
 

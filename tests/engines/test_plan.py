@@ -375,12 +375,12 @@ def test_a_voice_track_sets_the_length_and_replaces_the_lines():
 def test_a_voice_track_must_be_heard_in_the_clip():
     with pytest.raises(
         MediaError,
-        match=r"^voice is silent in the 5\.00 s that are played; it must hold the speech that the mouth is to follow$",
+        match=r"^voice is silent in its first 5\.00 s, all that is played; it must hold the speech that the mouth is to follow$",
     ) as caught:
         planned(voice="s", duration=5, media={"s": voice(7.2, silent_s=5.0)})
     assert caught.value.field == "voice"
     assert planned(voice="s", media={"s": voice(7.2, silent_s=5.0)}).num_frames == 200
-    with pytest.raises(MediaError, match=r"^voice is silent in the 2\.00 s"):
+    with pytest.raises(MediaError, match=r"^voice is silent in its first 2\.00 s"):
         planned(voice="s", media={"s": voice(2.0, silent_s=2.0)})
 
 

@@ -66,7 +66,7 @@ def check_inputs(request: GenerationRequest, media: Mapping[str, MediaInfo]) -> 
     return Inputs(image, references, video, voice)
 
 
-def check_voice(voice: MediaInfo | None, *, seconds: float) -> None:
+def check_heard(voice: MediaInfo | None, *, seconds: float) -> None:
     """Raises: MediaError for a track that is silent as far as a clip of so many seconds plays it."""
     if voice is None:
         return
@@ -74,7 +74,7 @@ def check_voice(voice: MediaInfo | None, *, seconds: float) -> None:
     if voice.silent_s >= played_s:
         raise _refused(
             "voice",
-            f"is silent in the {played_s:.2f} s that are played; it must hold the speech that the mouth is to follow",
+            f"is silent in its first {played_s:.2f} s, all that is played; it must hold the speech that the mouth is to follow",
         )
 
 

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -240,9 +240,10 @@ def network_folder(root: Path, name: str, *, fp8: bool) -> Path:
 def stored_bytes(store: WeightStore, names: Iterable[str]) -> dict[str, NetworkBytes]:
     """What those of some networks that are here take when they are loaded. Raises: WeightsMissing for headers that cannot be read."""
     here = [name for name in names if store.status(_part(name)).state in ("complete", "linked")]
+    read = cache(read_shards)
 
     def loaded_bytes(name: str, *, fp8: bool) -> int:
-        return read_shards(network_folder(store.root, name, fp8=fp8)).loaded_bytes(fp8=fp8)
+        return read(network_folder(store.root, name, fp8=fp8)).loaded_bytes(fp8=fp8)
 
     return {name: NetworkBytes(loaded_bytes(name, fp8=False), loaded_bytes(name, fp8=True)) for name in here}
 

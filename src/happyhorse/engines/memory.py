@@ -48,7 +48,6 @@ Strategy = Literal[
     "resident", "lean encoder", "resident fp8", "fp8", "swapped", "swapped fp8", "streamed", "streamed fp8"
 ]
 
-
 Stored = Mapping[str, NetworkBytes]
 """What the networks that are here take when they are loaded, by name. Others are counted as they are published."""
 NOTHING_STORED: Stored = MappingProxyType({})
@@ -163,15 +162,18 @@ def plan_memory(
 ) -> MemoryPlan:
     """Choose the first arrangement under which a clip fits, with as few strips as will do; with `fp8` one in eight bits.
 
-    Networks that are all stored in eight bits stay so: for them the arrangements in bf16 are the same with larger slots.
+    Networks that are all stored in eight bits stay so in every arrangement.
 
     `total_bytes` is the GPU's, for the words of a refusal; with several `ranks` the sequence is shared by as many GPUs. After
     a plan that `failed` the next is to need clearly less. Raises: OutOfMemory saying what the leanest needs and what is free.
     """
     limit = free_bytes if failed is None else min(free_bytes, int(LEANER * failed.peak_bytes))
     used = [stored.get(name) for name in networks_of(plan).values()]
-    fp8 = fp8 or all(each is not None and each.as_stored == each.fp8 for each in used)
-    for each in (each for each in ARRANGEMENTS if each.fp8 or not fp8):
+    if all(each is not None and each.as_stored == each.fp8 for each in used):
+        offered = [replace(each, fp8=True) for each in ARRANGEMENTS]
+    else:
+        offered = [each for each in ARRANGEMENTS if each.fp8 or not fp8]
+    for each in offered:
         stages = stages_of(plan, each, ranks=ranks, computing=computing, stored=stored)
         found = _fitted(plan, stages, each, limit)
         if found.peak_bytes <= limit:

@@ -20,7 +20,7 @@ from happyhorse.engines.base import Capabilities
 from happyhorse.engines.bindings import Binding, bind, nameable
 from happyhorse.engines.catalog import CATALOG
 from happyhorse.engines.hosted_rules import check_forward, note_forward
-from happyhorse.engines.inputs import Inputs, check_inputs, check_voice, note_image
+from happyhorse.engines.inputs import Inputs, check_heard, check_inputs, note_image
 from happyhorse.engines.passes import (
     MAX_SILENT_CROP,
     Conditions,
@@ -212,7 +212,7 @@ def plan(
     ratio, crop = _frame(request, inputs, notes)
     num_frames = _num_frames(request, inputs, notes)
     seconds = num_frames / FPS
-    check_voice(inputs.voice, seconds=seconds)
+    check_heard(inputs.voice, seconds=seconds)
     read = read_prompt(prompt, mode=request.mode, duration_s=seconds, num_references=nameable(request))
     sound = _sound(request, inputs, read, notes)
     lines, language = _speech(request, read, notes)

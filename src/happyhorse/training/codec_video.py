@@ -26,13 +26,13 @@ from happyhorse.model.video_vae import BLOCK_VALUES, SEEN, UPSCALE, VideoVae, Vi
 from happyhorse.shapes import SPACE_STRIDE, TIME_STRIDE
 from happyhorse.training.draw import DrawnPool
 from happyhorse.training.redraw import Redrawn, load_network, make_redrawn
-from happyhorse.training.squares import DRAWN, Box, Pictures, make_pictures, make_squares
+from happyhorse.training.squares import DRAWN, SHOWN, Box, Pictures, make_pictures, make_squares
 from happyhorse.training.state import load_state, save_state
 
 FACE_WEIGHT, MOUTH_WEIGHT = 5.0, 8.0
 EDGE_WEIGHT, SQUARED_WEIGHT = 1.0, 2.0
 MIDDLE = slice(TIME_STRIDE, (1 + DRAWN) * TIME_STRIDE)
-LAST_AGAIN = [*range(1 + DRAWN), DRAWN]
+FIRST_AGAIN, LAST_AGAIN = [1, *range(1, SHOWN)], [*range(1 + DRAWN), DRAWN]
 BEGUN_SHARE, ENDED_SHARE = 0.2, 0.1
 """How often the first latent drawn begins a clip, and the last one ends it: there, a latent is its own neighbour."""
 SIZE_WEIGHT = 0.02
@@ -165,9 +165,11 @@ def train_step(
     true = pixels[:, :, MIDDLE]
     with torch.autocast("cpu", dtype=torch.bfloat16):
         latent = vae.read(shrink(pixels))
-        seen = torch.where(ended < ENDED_SHARE, latent[:, :, LAST_AGAIN], latent)
         level = noise * torch.rand(len(batch), 1, 1, 1, 1, generator=generator)
-        drawn = vae.draw(seen + level * torch.randn(latent.shape, generator=generator))
+        seen = latent + level * torch.randn(latent.shape, generator=generator)
+        seen = torch.where(begun < BEGUN_SHARE, seen[:, :, FIRST_AGAIN], seen)
+        seen = torch.where(ended < ENDED_SHARE, seen[:, :, LAST_AGAIN], seen)
+        drawn = vae.draw(seen)
     loss = drawing_loss(drawn, true, [sample.face for sample in batch])
     _update(vae, optimizer, loss + SIZE_WEIGHT * size_loss(latent))
     return loss.detach(), drawn.detach(), true

@@ -31,7 +31,7 @@ class Score:
 
     def line(self) -> str:
         told, untold = (np.nanmean(shares) for shares in zip(*self.attributes.values(), strict=True))
-        weakest = min(self.attributes, key=lambda name: self.attributes[name][0])
+        weakest = min(self.attributes, key=lambda name: np.nan_to_num(self.attributes[name][0], nan=1.0))
         return (
             f"{_SPLITS[self.split]:<20} told and read {told:4.0%}, least {weakest} {self.attributes[weakest][0]:.0%}; "
             f"untold and left alone {untold:4.0%}; two colours swapped and both read {self.swapped:4.0%}"
