@@ -210,6 +210,10 @@ def test_planned_activations_of_several_processes_are_those_measured_in_each(cou
         assert int((tmp_path / f"{rank}.txt").read_text()) == pytest.approx(planned, rel=0.1)
 
 
+LEAST_OF_PICTURES = 0.85
+"""Convolutions of a Xeon take what is planned; those of an EPYC without AMX make one copy less, 0.87 to 0.90 of it."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("strips", "latent"), [(1, (2, 2)), (2, (1, 12))])
 def test_planned_pictures_are_those_measured(strips, latent):
@@ -218,7 +222,7 @@ def test_planned_pictures_are_those_measured(strips, latent):
     window, size = torch.randn(1, 48, 9, *latent), (16 * latent[1], 16 * latent[0])
     with torch.inference_mode():
         measured = 2 * peak_bytes(lambda: vae.draw(window, is_first=False, strips=strips))
-    assert measured == pytest.approx(decode_bytes(size, strips=strips), rel=0.1)
+    assert LEAST_OF_PICTURES < measured / decode_bytes(size, strips=strips) < 1.1
 
 
 @pytest.mark.slow
@@ -232,7 +236,7 @@ def test_a_window_on_its_way_to_the_file_is_planned_for():
             assert window.shape[1:] == (*size, 3)
 
     with torch.inference_mode():
-        assert 2 * peak_bytes(decode) == pytest.approx(decode_bytes(size), rel=0.1)
+        assert LEAST_OF_PICTURES < 2 * peak_bytes(decode) / decode_bytes(size) < 1.1
 
 
 @pytest.mark.slow
