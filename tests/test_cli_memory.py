@@ -1,15 +1,17 @@
 """`generate --plan` shows the 15 B engine's memory before anything is loaded: for the GPU here, one of a given size, or usual ones."""
 
 import json
+import math
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from happyhorse.cli.app import main
-from happyhorse.engines.footprint import CONTEXT_BYTES, GB
+from happyhorse.engines.footprint import CONTEXT_BYTES, GB, network_bytes
 from happyhorse.hub.parts import find_parts
 from happyhorse.hub.store import WeightStore
+from happyhorse.model.fp8 import blank_network
+from happyhorse.model.release import NETWORKS
 
 WANTED = ("generate", "A cat sits.", "--engine", "magihuman", "--seed", "1", "--plan")
 
@@ -113,29 +115,59 @@ def test_the_gpu_that_is_here_is_planned_for_as_it_is(run, gpu, monkeypatch):
     assert small["arrangement"] == "resident fp8"
 
 
+TYPES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float8_e4m3fn: "F8_E4M3"}
+MATRIX = "block.layers.0.attention.linear_qkv.weight"
+
+
+def link_blank(folder, name, *, fp8, **shapes):
+    """Link a file that has the header of a published network and no values: nothing but holes, which take no room on disk."""
+    tensors = blank_network(NETWORKS[name].config, fp8=fp8).state_dict()
+    path, header, end = folder / f"my-{name}" / "model.safetensors", {}, 0
+    for key, tensor in tensors.items():
+        shape = shapes.get(name, {}).get(key, list(tensor.shape))
+        begin, end = end, end + math.prod(shape) * tensor.dtype.itemsize
+        stored = key.replace(".scale", ".weight_scale")
+        header[stored] = {"dtype": TYPES[tensor.dtype], "shape": shape, "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    path.parent.mkdir(exist_ok=True)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + end)
+    store, (part,) = WeightStore(folder / "magihuman"), find_parts("magihuman", [name])
+    if not store.folder(part).exists():
+        store.link(part, path.parent)
+    return path
+
+
 def test_networks_that_are_here_are_counted_as_they_will_be_loaded(run, tmp_path):
     (published,) = cards(run("--resolution", "480P", "--gpu", "141GB", "--json"))
-    store, (part,) = WeightStore(tmp_path / "magihuman"), find_parts("magihuman", ["distill"])
-    path = tmp_path / "mine" / "model.safetensors"
-    path.parent.mkdir()
-    rows, columns = 300, 200
-    layer = "block.layers.0.attention.linear_proj"
-    matrix = torch.zeros(rows, columns, dtype=torch.float8_e4m3fn)
-    save_file({f"{layer}.weight": matrix, f"{layer}.weight_scale": torch.ones(1)}, path)
-    store.link(part, path.parent)
+    path = link_blank(tmp_path, "distill", fp8=True)
     (draft,) = cards(run("--draft", "--gpu", "24GB", "--json"))
-    assert draft["arrangement"] == "resident"
-    assert "networks in eight bits" in draft["meaning"]
+    assert draft["arrangement"] == "lean encoder"
+    assert draft["meaning"].startswith("networks in eight bits,")
     (mixed,) = cards(run("--resolution", "480P", "--gpu", "141GB", "--json"))
     assert (mixed["arrangement"], published["arrangement"]) == ("resident", "resident")
-    assert published["peak_bytes"] - mixed["peak_bytes"] == 30_642_008_128 - (rows * columns + 4)
-    save_file({f"{layer}.weight": matrix.to(torch.bfloat16)}, path)
-    (wide,) = cards(run("--resolution", "480P", "--gpu", "141GB", "--json"))
-    assert wide["peak_bytes"] - mixed["peak_bytes"] == rows * columns - 4
-    path.write_bytes(path.read_bytes()[:-1])
+    assert mixed["meaning"].startswith("networks in bf16 (distill in eight bits, as stored),")
+    config = NETWORKS["distill"].config
+    saved = network_bytes(config, fp8=False) - network_bytes(config, fp8=True)
+    assert published["peak_bytes"] - mixed["peak_bytes"] == saved
+    link_blank(tmp_path, "distill", fp8=False)
+    assert cards(run("--resolution", "480P", "--gpu", "141GB", "--json")) == [published]
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 1)
     code, _, err = run("--draft", "--gpu", "24GB")
     assert code != 0
     assert "model.safetensors is not a complete safetensors file" in err
+
+
+def test_a_network_of_another_shape_is_refused_before_any_pass(run, tmp_path):
+    link_blank(tmp_path, "distill", fp8=False)
+    shape = [10240, 5120]
+    link_blank(tmp_path, "540p_sr", fp8=False, **{"540p_sr": {MATRIX: shape}})
+    assert run("--draft", "--gpu", "141GB")[0] == 0
+    code, _, err = run("--resolution", "480P", "--gpu", "141GB")
+    assert code == 1
+    assert f"{MATRIX} has the shape (10240, 5120); this model needs" in err
 
 
 def test_what_does_not_fit_is_refused_with_figures(run, gpu):

@@ -221,14 +221,22 @@ def test_a_clip_says_what_of_its_prompt_was_not_read(engine, tmp_path):
     assert clip.notes[-1] == take.notes["cut"]
 
 
-def test_a_clip_says_once_that_its_networks_were_rounded(tmp_path):
+def test_a_clip_says_which_of_its_networks_were_rounded(tmp_path):
     engine = tiny_engine(tmp_path)
-    engine.release.arrange(None).note = "rounded"
+    loaders = engine.release.arrange(None).loaders
+    for name in ("distill", "540p_sr"):
+        loaders[name] = partial(noted, loaders[name], f"{name} is rounded")
     clip, take = make(engine, tmp_path / "a.mp4")
-    assert take.notes == {"weights": "rounded"}
-    assert [note for note in clip.notes if note == "rounded"] == ["rounded"]
+    assert take.notes == {"weights": "distill is rounded"}
+    assert clip.notes[-2:] == ("distill is rounded", "540p_sr is rounded")
     with av.open(str(tmp_path / "a.mp4")) as file:
-        assert file.metadata["engine_notes"] == "rounded"
+        assert file.metadata["engine_notes"] == "distill is rounded; 540p_sr is rounded"
+
+
+def noted(load, note):
+    model = load()
+    model.note = note
+    return model
 
 
 def test_guidance_leads_away_from_the_negative_prompt(guided):
@@ -493,14 +501,12 @@ def test_parts_that_only_some_clips_need_are_asked_for_before_the_run(tmp_path, 
     parts = {part.name: part for part in PARTS}
     arranger = Arranger(WeightStore(tmp_path), parts, torch.device("cpu"))
     assert arranger(decided(draft=True)).kept == frozenset(parts)
-    assert arranger.arranged.note == ""
     with pytest.raises(WeightsMissing, match=r"weights pull magihuman 540p_sr$"):
         arranger(decided())
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (20_000_000_000, 24_000_000_000))
     monkeypatch.setattr(magihuman_arrange, "host_free_bytes", lambda: 64 * GB)
     assert arranger(decided(draft=True)).kept == frozenset(parts)
     assert arranger.found.arrangement.name == "fp8"
-    assert arranger.arranged.note.startswith("the networks' weights were rounded to eight bits")
     for free_gb, kept in (
         (17, {"text_encoder"}),
         (10, {"text_encoder", "distill", "base", "540p_sr", "1080p_sr"}),
@@ -648,17 +654,24 @@ def test_networks_multiply_in_eight_bits_where_that_was_chosen(downloaded):
     assert float((found.video - expected.video).abs().mean()) < 0.15 * float(expected.video.std())
 
 
-def test_a_clip_is_told_which_arithmetic_made_it(tmp_path):
-    def loader(name, *, on="cpu", **options):
-        return NetworkLoader(tmp_path, torch.device(on), arrangement(name), **options)
-
-    assert loader("resident", multiply_fp8=True).note == ""
-    assert (
-        loader("fp8").note
-        == "the networks' weights were rounded to eight bits; the same seed gives another clip than in bf16"
-    )
-    for name in ("resident fp8", "streamed fp8"):
-        assert "weights and what they multiply were rounded" in loader(name, multiply_fp8=True).note
+@pytest.mark.parametrize(
+    ("name", "fp8_file", "multiply_fp8", "said"),
+    [
+        ("resident", False, True, ""),
+        ("resident", True, True, "the weights of distill are rounded"),
+        ("streamed", False, False, ""),
+        ("fp8", False, False, "the weights of distill are rounded"),
+        ("resident fp8", False, True, "the weights of distill and what they multiply are rounded"),
+        ("streamed fp8", True, True, "the weights of distill and what they multiply are rounded"),
+    ],
+)
+def test_a_clip_is_told_which_arithmetic_made_it(downloaded, name, fp8_file, multiply_fp8, said):
+    folder, _ = downloaded
+    if fp8_file:
+        store_in_fp8(folder / "distill" / "model.safetensors")
+    load = NetworkLoader(folder, torch.device("cpu"), arrangement(name), multiply_fp8=multiply_fp8)
+    rest = " to eight bits; the same seed gives another clip than in bf16"
+    assert load("distill").note == (f"{said}{rest}" if said else "")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Weights on disk: what is saved comes back, what is damaged is named."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,13 @@ import torch
 from safetensors.torch import save_file
 from strategies import TINY, random_sequence, random_transformer
 
-from happyhorse.errors import WeightsMissing
+from happyhorse.errors import EngineError, WeightsMissing
 from happyhorse.model import checkpoint as module
 from happyhorse.model.checkpoint import (
     Checkpoint,
+    describe_tensors,
     load_checkpoint,
+    load_tensors,
     save_checkpoint,
     weights_hash,
 )
@@ -89,3 +92,20 @@ def test_damage_is_named_in_one_sentence(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(WeightsMissing, match="format"):
         load_checkpoint(path)
+
+
+def test_a_file_larger_than_the_memory_is_described_and_its_values_refused(tmp_path: Path) -> None:
+    path, num_bytes = tmp_path / "large.safetensors", 2**43
+    described = {"a": {"dtype": "BF16", "shape": [num_bytes // 2], "data_offsets": [0, num_bytes]}}
+    header = json.dumps(described).encode()
+    try:
+        with path.open("wb") as file:
+            file.write(len(header).to_bytes(8, "little") + header)
+            file.truncate(8 + len(header) + num_bytes)
+    except OSError:
+        pytest.skip("this file system has no files of 8 TB, not even of holes")
+    assert describe_tensors(path)["a"].shape == (num_bytes // 2,)
+    if Path("/proc/sys/vm/overcommit_memory").read_text().strip() == "1":
+        pytest.skip("this system maps more than it has")
+    with pytest.raises(EngineError, match=r"large.safetensors cannot be mapped into memory: .*vm.overcommit"):
+        load_tensors(path)

@@ -171,7 +171,7 @@ def _make_ready(store: WeightStore, part: Part) -> None:
 def _contents(store: WeightStore, part: Part, *, values: bool) -> str:
     """Judge what hashes do not: a network's tensors, what was made of TurboVAE, and files that were never published so."""
     from happyhorse.hub.parts import NETWORKS
-    from happyhorse.model.layouts import empty_network, read_headers, read_shards, read_tensors
+    from happyhorse.model.layouts import judged_shards, read_headers, read_tensors
     from happyhorse.model.release import NETWORKS as RELEASE
 
     hashed, judged = "sizes and hashes are right", "names and shapes are right"
@@ -183,8 +183,7 @@ def _contents(store: WeightStore, part: Part, *, values: bool) -> str:
         TurboVae.load(made)
         return f"{hashed if store.manifest(part) else 'linked'}; {made.name} can be read"
     if part.name in NETWORKS:
-        shards = read_shards(store.folder(part))
-        empty_network(shards, RELEASE[part.name].config)
+        shards = judged_shards(store.folder(part), RELEASE[part.name].config)
         entries, said = shards.entries, f"{shards.layout} layout, "
     elif store.manifest(part):
         return hashed

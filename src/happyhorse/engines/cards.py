@@ -68,7 +68,7 @@ def memory_on(
     return {
         **_facts(card, fits=True),
         "arrangement": found.arrangement.name,
-        "meaning": found.arrangement.meaning,
+        "meaning": found.meaning,
         "strips": found.strips,
         "context_bytes": CONTEXT_BYTES,
         "peak_bytes": found.peak_bytes,

@@ -87,6 +87,11 @@ class NetworkBytes:
         """Of a network that is not here."""
         return cls(network_bytes(config, fp8=False), network_bytes(config, fp8=True))
 
+    @property
+    def is_fp8(self) -> bool:
+        """Whether all of its matrices are stored in eight bits."""
+        return self.as_stored == self.fp8
+
     def count(self, *, fp8: bool) -> int:
         return self.fp8 if fp8 else self.as_stored
 

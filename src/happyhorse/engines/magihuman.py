@@ -111,9 +111,7 @@ class MagiHumanEngine:
             return take
         self._check(take, plan.latent)
         reporter = _reporter(plan, on_progress)
-        video, note = self._run(
-            plan, lambda parts: (self._refined(plan, second, parts, take, reporter), parts.note)
-        )
+        video, note = self._run(plan, lambda parts: self._refined(plan, second, parts, take, reporter))
         notes = {**take.notes, _REFINER: note} if note else take.notes
         return replace(take, latents={"video": video, "audio": take.latents["audio"]}, notes=notes)
 
@@ -176,9 +174,10 @@ class MagiHumanEngine:
                 noise=gaussian(generator),
                 on_step=lambda step: reporter.say("base", step.index + 1, step.num_steps),
             )
+            arithmetic = model.note
         tensors = {"video": latents.video, "audio": latents.audio, "text": conditions.text}
         kept = {name: tensor.float().cpu().numpy() for name, tensor in tensors.items()}
-        return kept, {_CUT: cut, _WEIGHTS: parts.note}
+        return kept, {_CUT: cut, _WEIGHTS: arithmetic}
 
     def _write(self, plan: Plan, parts: Parts, take: Take, output: Path, reporter: Reporter) -> None:
         tags, said = plan.tags(self._weights_of(plan)), _said(take)
@@ -235,8 +234,8 @@ class MagiHumanEngine:
 
     def _refined(
         self, plan: Plan, second: Refine, parts: Parts, take: Take, reporter: Reporter
-    ) -> NDArray[np.float32]:
-        """Return the picture's latents after the second pass."""
+    ) -> tuple[NDArray[np.float32], str]:
+        """Return the picture's latents after the second pass, and what is to be said of its network's arithmetic."""
         device = self.release.device
         video, audio, text = (
             torch.from_numpy(take.latents[name]).to(device) for name in ("video", "audio", "text")
@@ -256,7 +255,8 @@ class MagiHumanEngine:
                 noise=gaussian(generator),
                 on_step=lambda step: reporter.say("refine", step.index + 1, step.num_steps),
             )
-        return np.asarray(refined.float().cpu().numpy(), dtype=np.float32)
+            arithmetic = model.note
+        return np.asarray(refined.float().cpu().numpy(), dtype=np.float32), arithmetic
 
     def _sound(self, plan: Plan, parts: Parts, take: Take) -> NDArray[np.float32] | None:
         """Return what is heard: the user's own track as it was, or the network's."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from happyhorse.engines.footprint import GB, MLP_ROWS, TEXT_ENCODER_BYTES, NetworkBytes
 from happyhorse.engines.magihuman import AUDIO_VAE, TEXT_ENCODER, TURBO_VAE, WAN_VAE
@@ -23,9 +23,9 @@ from happyhorse.hub.store import WeightStore
 from happyhorse.model.checkpoint import only_file
 from happyhorse.model.convert import made_turbo_vae
 from happyhorse.model.follow import lead
-from happyhorse.model.fp8 import blank_network
-from happyhorse.model.fp8_products import can_multiply, multiply_in_fp8
-from happyhorse.model.layouts import load_network, open_network, read_shards
+from happyhorse.model.fp8 import Fp8Linear, blank_network
+from happyhorse.model.fp8_products import Fp8Product, can_multiply, multiply_in_fp8
+from happyhorse.model.layouts import judged_shards, load_network, open_network
 from happyhorse.model.oobleck import Oobleck
 from happyhorse.model.parallel import Ranks
 from happyhorse.model.parts import Loader, Parts
@@ -40,9 +40,6 @@ from happyhorse.model.wan_vae import WanVae
 
 HOST_SHARE = 0.8
 """Of the host's free memory, what may be locked for weights."""
-_ANOTHER = "to eight bits; the same seed gives another clip than in bf16"
-FP8_NOTE = f"the networks' weights were rounded {_ANOTHER}"
-FP8_PRODUCTS_NOTE = f"the networks' weights and what they multiply were rounded {_ANOTHER}"
 _log = logging.getLogger("happyhorse.magihuman")
 
 
@@ -83,7 +80,6 @@ class Arranger:
             self.arranged.release()
             loader = self._loader(found.arrangement)
             self.arranged = Parts(self._loaders(loader), kept=self._kept(found.arrangement))
-            self.arranged.note = loader.note
             _log.info("arranged %s; speed-ups: %s", found.arrangement.name, loader.speedups)
         elif found.arrangement.kept:
             self._make_room(plan, found, free_bytes)
@@ -182,41 +178,33 @@ class NetworkLoader:
         self.multiply_fp8 = multiply_fp8 and arrangement.fp8 and can_multiply(device)
         self.slots: Slots | None = None
 
-    @property
-    def note(self) -> str:
-        """What a clip is to say of its networks' arithmetic: nothing where it is the published one."""
-        if not self.arrangement.fp8:
-            return ""
-        return FP8_PRODUCTS_NOTE if self.multiply_fp8 else FP8_NOTE
-
     def __call__(self, name: str) -> Transformer:
         """Raises: WeightsMissing."""
-        config, fp8 = NETWORKS[name].config, self.arrangement.fp8
-        folder = network_folder(self.root, name, fp8=fp8)
+        folder = network_folder(self.root, name, fp8=self.arrangement.fp8)
         is_converted = folder.name != name
         if is_converted:
             _log.info("%s", check_origin(WeightStore(self.root), _part(name), folder))
-        if not self.arrangement.streamed:
+        config, fp8, streamed = NETWORKS[name].config, self.arrangement.fp8, self.arrangement.streamed
+        if streamed:
+            # As large as any layer of the arrangement: some networks may lie there in fewer bits than others.
+            self.slots = self.slots or Slots.of(blank_network(config, fp8=fp8), self.device)
+            # What is yet to be rounded to FP8 goes to the GPU for it, matrix by matrix.
+            rounding = self.device if fp8 and not is_converted else torch.device("cpu")
+            model = self._on_host(*open_network(folder, config, device=rounding, fp8=fp8))
+        else:
             model = load_network(folder, config, device=self.device, fp8=fp8)
-            slice_mlps(model, MLP_ROWS)
-            if self.multiply_fp8:
-                multiply_in_fp8(model)
-            self.speedups.apply(model)
-            return model
-        # What is yet to be rounded to FP8 goes to the GPU for it, matrix by matrix.
-        model, tensors = open_network(
-            folder, config, device=self.device if fp8 and not is_converted else "cpu", fp8=fp8
-        )
-        # As large as any layer of the arrangement: some networks may lie there in fewer bits than others.
-        self.slots = self.slots or Slots.of(blank_network(config, fp8=fp8), self.device)
-        num_bytes = sum(tensor.nbytes for tensor in model.state_dict().values())
-        load_on_host(model, tensors, device=self.device, pinned=self._fits_host(num_bytes))
         slice_mlps(model, MLP_ROWS)
         if self.multiply_fp8:
-            multiply_in_fp8(model, streamed=True)
+            multiply_in_fp8(model, streamed=streamed)
+        model.note = _arithmetic(name, model)
         self.speedups.apply(model)
-        stream_blocks(model, self.slots)
+        if self.slots is not None:
+            stream_blocks(model, self.slots)
         return model
+
+    def _on_host(self, model: Transformer, tensors: Iterator[tuple[str, Tensor]]) -> Transformer:
+        num_bytes = sum(tensor.nbytes for tensor in model.state_dict().values())
+        return load_on_host(model, tensors, device=self.device, pinned=self._fits_host(num_bytes))
 
     def _fits_host(self, num_bytes: int) -> bool:
         """Whether weights can be in page-locked memory; they stay mapped from their files where not."""
@@ -231,6 +219,18 @@ class NetworkLoader:
         return fits
 
 
+def _arithmetic(name: str, model: Transformer) -> str:
+    """What a clip is to say of a network's arithmetic: nothing where it is the published one."""
+    kinds = {type(module) for module in model.modules()}
+    if Fp8Product in kinds:
+        rounded = f"the weights of {name} and what they multiply are rounded to eight bits"
+    elif Fp8Linear in kinds:
+        rounded = f"the weights of {name} are rounded to eight bits"
+    else:
+        return ""
+    return f"{rounded}; the same seed gives another clip than in bf16"
+
+
 def network_folder(root: Path, name: str, *, fp8: bool) -> Path:
     """Where a network is read from: a conversion beside it where there is one."""
     converted = root / f"{name}-{'fp8' if fp8 else 'bf16'}"
@@ -238,12 +238,15 @@ def network_folder(root: Path, name: str, *, fp8: bool) -> Path:
 
 
 def stored_bytes(store: WeightStore, names: Iterable[str]) -> dict[str, NetworkBytes]:
-    """What those of some networks that are here take when they are loaded. Raises: WeightsMissing for headers that cannot be read."""
+    """What those of some networks that are here take when they are loaded.
+
+    Raises: WeightsMissing for headers that are not those of the network, so that no pass runs before one that cannot.
+    """
     here = [name for name in names if store.status(_part(name)).state in ("complete", "linked")]
-    read = cache(read_shards)
+    read = cache(judged_shards)
 
     def loaded_bytes(name: str, *, fp8: bool) -> int:
-        return read(network_folder(store.root, name, fp8=fp8)).loaded_bytes(fp8=fp8)
+        return read(network_folder(store.root, name, fp8=fp8), NETWORKS[name].config).loaded_bytes(fp8=fp8)
 
     return {name: NetworkBytes(loaded_bytes(name, fp8=False), loaded_bytes(name, fp8=True)) for name in here}
 

@@ -15,7 +15,7 @@ loads each network once, then what copies it for each step. In all of them pictu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
@@ -68,13 +68,14 @@ class Arrangement:
     fp8: bool = False
     encoder_on_cpu: bool = True
 
-    @property
-    def meaning(self) -> str:
-        """Where networks and text encoder are, in words."""
+    def meaning(self, stored_fp8: Sequence[str] = ()) -> str:
+        """Where networks and text encoder are, in words; some networks may be in eight bits as they are stored."""
         held = "all of them stay on the GPU" if self.kept else "on the GPU in their turn"
         if self.streamed:
             held = "in host memory, two layers at a time on the GPU"
         bits, encoder = "eight bits" if self.fp8 else "bf16", "CPU" if self.encoder_on_cpu else "GPU"
+        if stored_fp8 and not self.fp8:
+            bits += f" ({', '.join(stored_fp8)} in eight bits, as stored)"
         return f"networks in {bits}, {held}; text encoder on the {encoder}"
 
 
@@ -124,11 +125,20 @@ class StageMemory:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """How the parts are arranged, in how many strips pictures are drawn, and what each stage then takes."""
+    """How the parts are arranged, in how many strips pictures are drawn, and what each stage then takes.
+
+    Networks of `stored_fp8` are in eight bits in every arrangement.
+    """
 
     arrangement: Arrangement
     strips: int
     stages: tuple[StageMemory, ...]
+    stored_fp8: tuple[str, ...] = ()
+
+    @property
+    def meaning(self) -> str:
+        """Where networks and text encoder are, in words."""
+        return self.arrangement.meaning(self.stored_fp8)
 
     @property
     def worst(self) -> StageMemory:
@@ -168,14 +178,15 @@ def plan_memory(
     a plan that `failed` the next is to need clearly less. Raises: OutOfMemory saying what the leanest needs and what is free.
     """
     limit = free_bytes if failed is None else min(free_bytes, int(LEANER * failed.peak_bytes))
-    used = [stored.get(name) for name in networks_of(plan).values()]
-    if all(each is not None and each.as_stored == each.fp8 for each in used):
+    used = networks_of(plan).values()
+    stored_fp8 = tuple(name for name in used if name in stored and stored[name].is_fp8)
+    if len(stored_fp8) == len(used):
         offered = [replace(each, fp8=True) for each in ARRANGEMENTS]
     else:
         offered = [each for each in ARRANGEMENTS if each.fp8 or not fp8]
     for each in offered:
         stages = stages_of(plan, each, ranks=ranks, computing=computing, stored=stored)
-        found = _fitted(plan, stages, each, limit)
+        found = replace(_fitted(plan, stages, each, limit), stored_fp8=stored_fp8)
         if found.peak_bytes <= limit:
             return found
     if failed is not None:

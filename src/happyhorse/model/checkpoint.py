@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from happyhorse.errors import WeightsMissing
+from happyhorse.errors import EngineError, WeightsMissing
 from happyhorse.model.config import ModelConfig
 from happyhorse.model.sampler import Guidance, SamplerSettings
 from happyhorse.model.transformer import Transformer
@@ -135,7 +135,7 @@ def only_file(folder: Path) -> Path:
 def describe_tensors(path: Path) -> dict[str, Tensor]:
     """Return a file's tensors on the meta device, in float32: names and shapes, read from its header. Raises: WeightsMissing."""
     read_metadata(path)
-    with safe_open(path, framework="pt") as opened:
+    with safe_open(path, framework="np") as opened:
         names = opened.keys()
         return {name: torch.empty(opened.get_slice(name).get_shape(), device="meta") for name in names}
 
@@ -158,12 +158,26 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 def read_metadata(path: Path) -> dict[str, str]:
     """Return what a file says of itself without reading its tensors. Raises: WeightsMissing."""
     try:
-        with safe_open(path, framework="pt") as opened:
+        with safe_open(path, framework="np") as opened:  # for torch it would map the values as well
             return opened.metadata() or {}
     except FileNotFoundError as err:
         raise WeightsMissing(f"there are no weights at {path}") from err
     except (SafetensorError, OSError) as err:
         raise WeightsMissing(f"{path} is not a complete safetensors file: {err}") from err
+
+
+@contextmanager
+def mapped(path: Path, *, device: str | torch.device = "cpu") -> Iterator[safe_open]:
+    """Map a file, whose header is known to be whole, into memory. Raises: EngineError where the system refuses so much."""
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(safe_open(path, framework="pt", device=str(device)))
+        except RuntimeError as err:
+            raise EngineError(
+                f"{path} cannot be mapped into memory: {err}; Linux wants memory and swap to be larger than the file, "
+                "unless vm.overcommit_memory is 1"
+            ) from err
+        yield opened
 
 
 @contextmanager
@@ -214,6 +228,6 @@ def _empty(config: ModelConfig) -> Transformer:
 
 def _read(path: Path) -> Iterator[tuple[str, Tensor]]:
     read_metadata(path)
-    with safe_open(path, framework="pt") as opened:
+    with mapped(path) as opened:
         for name in opened.keys():  # noqa: SIM118 - safe_open is no mapping
             yield name, opened.get_tensor(name)

@@ -21,7 +21,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from happyhorse.errors import WeightsMissing
-from happyhorse.model.checkpoint import read_metadata
+from happyhorse.model.checkpoint import mapped, read_metadata
 from happyhorse.model.config import ModelConfig
 from happyhorse.model.fp8 import FP8, Fp8Linear, has_nan, put, quantize, quantize_blocks
 from happyhorse.model.published_config import read_config
@@ -71,6 +71,13 @@ def read_shards(path: Path) -> Shards:
     is_fp8 = any(entry.dtype == "F8_E4M3" for entry in entries.values())
     layout: Layout = "fp8" if is_fp8 else "diffusers" if config is not None else "original"
     return Shards(path, layout, entries, config)
+
+
+def judged_shards(path: Path, config: ModelConfig) -> Shards:
+    """Read the headers as `read_shards` does and hold every name, shape and dtype against `config`. Raises: WeightsMissing."""
+    shards = read_shards(path)
+    empty_network(shards, config)
+    return shards
 
 
 def load_network(
@@ -154,7 +161,7 @@ def read_tensors(
 ) -> Iterator[tuple[str, Tensor]]:
     """Yield every tensor as stored, file by file. Raises: WeightsMissing for values that are not finite."""
     for file in sorted({entry.file for entry in entries.values()}):
-        with safe_open(file, framework="pt", device=str(device)) as opened:
+        with mapped(file, device=device) as opened:
             for name in (name for name, entry in entries.items() if entry.file == file):
                 tensor = opened.get_tensor(name)
                 if has_nan(tensor) if tensor.dtype == FP8 else not bool(tensor.isfinite().all()):
@@ -279,6 +286,6 @@ def _indexed(folder: Path, index: Path) -> dict[str, Entry]:
 
 def _header(file: Path) -> dict[str, Entry]:
     read_metadata(file)
-    with safe_open(file, framework="pt") as opened:
+    with safe_open(file, framework="np") as opened:
         slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118 - safe_open is no mapping
         return {name: Entry(file, tuple(s.get_shape()), s.get_dtype()) for name, s in slices.items()}

@@ -17,7 +17,7 @@ class Parts:
     """Loads parts by name. Those in `kept` stay on the device; the others go when their stage is over.
 
     Of the clip in hand: `planned` is what was foreseen, in words, for the message when it does not hold; pictures are to
-    be drawn in so many `strips`; `note` is what its maker should know of how networks are kept.
+    be drawn in so many `strips`.
     """
 
     def __init__(self, loaders: Mapping[str, Loader], *, kept: frozenset[str] = frozenset()) -> None:
@@ -25,7 +25,6 @@ class Parts:
         self.kept = kept
         self.planned = ""
         self.strips = 1
-        self.note = ""
         self.loaded: dict[str, nn.Module] = {}
 
     @contextmanager

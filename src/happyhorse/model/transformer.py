@@ -53,7 +53,7 @@ class Transformer(nn.Module):
     """Every size of the model; the ModelConfig says which. Weights start as `init_weights` has them.
 
     With `ranks`, each of these processes calls it with the same sequence, and each gets the whole velocity. `recorded` lets the
-    passes of a clip be replayed (`graphs.py`).
+    passes of a clip be replayed (`graphs.py`). `note` says what of its arithmetic is not as it was trained, in words.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -61,6 +61,7 @@ class Transformer(nn.Module):
         self.config = config
         self.ranks: Ranks | None = None
         self.recorded = False
+        self.note = ""
         self.adapter = Adapter(config)
         self.block = Block(config)
         self.final_norm_video = RMSNorm(config.hidden)
