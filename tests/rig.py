@@ -33,6 +33,7 @@ from happyhorse.engines.testcard import TestcardEngine
 from happyhorse.jobs.inputs import Inputs
 from happyhorse.jobs.pipeline import Pipeline
 from happyhorse.jobs.queue import JobQueue
+from happyhorse.jobs.reports import TakenOver
 from happyhorse.jobs.service import Service
 from happyhorse.jobs.submit import LOCAL
 
@@ -138,14 +139,19 @@ def service(request, tmp_path):
 
 @contextlib.contextmanager
 def working(service, folder, *, seconds=0.0):
-    """A thread that runs queued jobs, oldest first, as a worker would."""
-    stop = threading.Event()
+    """A thread that runs queued jobs, oldest first, as a worker would. What it did not expect is raised at the end."""
+    stop, failures = threading.Event(), []
     runner = pipeline(service, folder, engine=Instant(seconds=seconds))
 
     def work():
         while not stop.wait(0.02):
-            for job in service.store.live():
-                runner.run(job.id, plainly)
+            try:
+                for job in service.store.live():
+                    runner.run(job.id, plainly)
+            except TakenOver:
+                pass  # the service knows of no such worker, and may have ended a canceled job before this one saw it
+            except Exception as err:
+                failures.append(err)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
@@ -154,6 +160,9 @@ def working(service, folder, *, seconds=0.0):
     finally:
         stop.set()
         thread.join(20)
+        assert not thread.is_alive()
+    if failures:
+        raise failures[0]
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """The 15 B engine with random weights of a preset: its real arranger, loaders and stages, for measuring what they take."""
 
 import torch
+from tiny_magihuman import noisy
 
 from happyhorse.engines import magihuman_arrange
 from happyhorse.engines.magihuman import (
@@ -52,7 +53,7 @@ class RandomArranger(Arranger):
             **super()._loaders(loader),
             TEXT_ENCODER: lambda: RandomText(self.preset.config.text_channels),
             WAN_VAE: lambda: drawn(lambda: WanVae(self.codecs[WAN_VAE]), torch.bfloat16),
-            AUDIO_VAE: lambda: drawn(lambda: Oobleck(self.codecs[AUDIO_VAE]), torch.float32),
+            AUDIO_VAE: lambda: noisy(drawn(lambda: Oobleck(self.codecs[AUDIO_VAE]), torch.float32)),
             TURBO_VAE: self._turbo_vae,
         }
 
