@@ -1,5 +1,6 @@
 """The 15 B engine on a random release: every stage runs, in the planned sizes; what it cannot do is refused in the plan."""
 
+import re
 import wave
 import weakref
 from dataclasses import replace
@@ -340,6 +341,23 @@ def test_out_of_memory_amid_other_processes_is_final(arranged, tmp_path, monkeyp
     with pytest.raises(OutOfMemory, match="too little memory for distill"):
         make(arranged, tmp_path / "a.mp4", draft=True)
     assert full.left == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "is_memory"),
+    [
+        ("CUDA error: out of memory", True),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("GET was unable to find an engine to execute this computation", True),
+        ("CUDA error: an illegal memory access was encountered", False),
+        ("The size of tensor a (3) must match the size of tensor b (4)", False),
+    ],
+)
+def test_what_libraries_say_when_memory_is_out_is_understood(said, is_memory):
+    parts = Parts({"distill": torch.nn.Identity})
+    expected = pytest.raises(OutOfMemory if is_memory else RuntimeError, match=re.escape(said))
+    with expected, parts.use("distill", torch.nn.Identity):
+        raise RuntimeError(said)
 
 
 @pytest.mark.parametrize(("owner", "name"), [(Transformer, "forward"), (TurboVae, "draw")])
@@ -708,6 +726,16 @@ def test_weights_are_locked_in_memory_only_where_the_host_has_room(
     load = NetworkLoader(Path(), torch.device("cuda"), arrangement("streamed"), sharers=sharers)
     assert load._fits_host(31 * GB) is locked
     assert ("31 GB of weights stay in their files" in caplog.text) is not locked
+
+
+def test_a_container_has_the_memory_that_its_limit_leaves(tmp_path, monkeypatch):
+    monkeypatch.setattr(magihuman_arrange, "_CGROUP", tmp_path)
+    machine = magihuman_arrange.host_free_bytes()
+    assert machine > 0
+    for limit, free in (("max", machine), ("3000", 3000 - 2000 + 500)):
+        for name, text in (("max", limit), ("current", "2000"), ("stat", "anon 1400\ninactive_file 500\n")):
+            (tmp_path / f"memory.{name}").write_text(f"{text}\n")
+        assert magihuman_arrange.host_free_bytes() == pytest.approx(free, rel=0.1)
 
 
 def test_networks_of_earlier_clips_go_when_they_are_in_the_way(tmp_path, monkeypatch):

@@ -5,7 +5,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import weakref
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -101,6 +103,25 @@ def test_what_cannot_be_compiled_is_said_in_one_sentence(monkeypatch: pytest.Mon
         match=r"could not be compiled: Cannot find a working triton installation; they also run without HAPPYHORSE_SPEEDUPS$",
     ):
         fast(torch.ones(1), torch.ones(1))
+
+
+def test_each_thread_compiles_as_many_kinds_as_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker's next job may run in another thread, where torch's own settings are its defaults again."""
+
+    def kind(x: torch.Tensor, name: str) -> torch.Tensor:
+        return x + len(name)
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    fast, found = compiled.compiled.__wrapped__(kind), []
+
+    def work() -> None:
+        found.extend(float(fast(torch.ones(1), "n" * count)) for count in range(12))
+
+    for _ in range(2):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert found == 2 * [1.0 + count for count in range(12)]
 
 
 def test_speedups_are_turned_on_by_name() -> None:

@@ -138,6 +138,19 @@ def test_page_locked_weights_are_the_same_in_one_piece(monkeypatch: pytest.Monke
         assert torch.equal(streamed(sequence).video, resident(sequence).video)
 
 
+def test_weights_stay_in_their_files_where_the_system_locks_no_memory(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU, for which memory is locked")
+    resident, values = resident_network(PLAIN)
+    streamed = streamed_network(PLAIN, values, pinned=True)  # which torch refuses without a GPU
+    assert "weights stay in their files, which is slower: " in caplog.text
+    with torch.inference_mode():
+        sequence = random_sequence(PLAIN)
+        assert torch.equal(streamed(sequence).video, resident(sequence).video)
+
+
 class _Log:
     """Stands for torch's module of a device: what its streams were told, in the order they were told it."""
 

@@ -173,3 +173,23 @@ def test_video_and_audio_come_back_on_their_grids() -> None:
     assert isinstance(velocity, Latents)
     assert velocity.video.shape == (2, 4, 4, 4, 2)
     assert velocity.audio.shape == (2, 5, 6)
+
+
+@pytest.mark.parametrize(("heads", "channels"), [(2, 64), (3, 20)])
+def test_attention_is_given_rows_that_kernels_can_copy(
+    heads: int, channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = torch.randn(
+        1, 7, 2 * heads * channels + heads
+    )  # queries, values and gates of one row lie side by side
+    q, v, _ = rows.split([heads * channels, heads * channels, heads], dim=-1)
+    q, v = (x.unflatten(-1, (heads, channels)).transpose(1, 2) for x in (q.contiguous(), v))
+    given, plain = [], torch.nn.functional.scaled_dot_product_attention
+
+    def spy(*tensors: torch.Tensor, **options: bool) -> torch.Tensor:
+        given.extend(tensors)
+        return plain(*tensors, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", spy)
+    torch.testing.assert_close(attend(q, q, v), attend_plainly(q, q, v))
+    assert all(step * 4 % 16 == 0 for tensor in given for step in tensor.stride()[:-1])

@@ -23,6 +23,7 @@ from happyhorse.model.config import PRESETS, ModelConfig
 from happyhorse.model.fp8_products import can_multiply, multiply_in_fp8
 from happyhorse.model.magihuman import Conditions, make_base, refine
 from happyhorse.model.pack import Latents
+from happyhorse.model.parts import is_out_of_memory
 from happyhorse.model.random_weights import open_random, random_network
 from happyhorse.model.release import Network, networks_of
 from happyhorse.model.sampler import gaussian
@@ -145,7 +146,9 @@ def _timed(runs: _Runs, work: StageWork, device: torch.device) -> StageTiming:
             warm_up, run = getattr(runs, work.stage)()
             warm_up()
             seconds = _seconds(run, device)
-    except torch.OutOfMemoryError as err:
+    except RuntimeError as err:
+        if not is_out_of_memory(err):
+            raise
         said = str(err).split(". ")[0]
         raise OutOfMemory(f"stage {work.stage} does not fit on this device: {said}") from err
     if work.stage == "decode":

@@ -38,6 +38,10 @@ STRIP_REACH = 9
 """How far the wide stages see, in pixels of STRIP_PIXELS."""
 STRIP_PIXELS = 8
 MAX_STRIPS = 8
+WIDEST_VALUES_PER_PIXEL = 38 * 128 // 4
+"""Of the largest tensor that TurboVAE makes: 36 pictures with one more at either end, 128 channels, at half the size."""
+LARGEST_TENSOR = 2**31
+"""Values that GPU kernels number with 32 bits; for more, libraries have few kernels, and slow ones."""
 
 COMPILED_BYTES = 50_000_000
 """Code of compiled kernels. Not measured on a GPU; their tensors take less than those of the plain way, which is planned for."""
@@ -151,12 +155,23 @@ def flex_bytes(rows: int) -> int:
 
 def decode_bytes(size: tuple[int, int], *, strips: int = 1) -> int:
     """TurboVAE's tensors for pictures of `size` (width, height), drawn in so many strips across the longer side."""
-    length = max(size) // STRIP_PIXELS
-    reach = STRIP_REACH * min(2, strips - 1)
-    share = min(1.0, (math.ceil(length / strips) + reach) / length)
-    wide = (DRAW_BYTES_PER_PIXEL + CONVOLVE_BYTES_PER_PIXEL) * share
+    wide = (DRAW_BYTES_PER_PIXEL + CONVOLVE_BYTES_PER_PIXEL) * _share(size, strips)
     per_pixel = max(NARROW_BYTES_PER_PIXEL, PICTURE_BYTES_PER_PIXEL + wide)
     return math.ceil(per_pixel * size[0] * size[1])
+
+
+def least_strips(size: tuple[int, int]) -> int:
+    """Into how many strips pictures of `size` must be cut at least, for no tensor to be too large for the kernels."""
+    values = WIDEST_VALUES_PER_PIXEL * size[0] * size[1]
+    fitting = (n for n in range(1, MAX_STRIPS) if values * _share(size, n) < LARGEST_TENSOR)
+    return next(fitting, MAX_STRIPS)
+
+
+def _share(size: tuple[int, int], strips: int) -> float:
+    """How much of the picture is in the widest of so many strips, with what it overlaps."""
+    length = max(size) // STRIP_PIXELS
+    reach = STRIP_REACH * min(2, strips - 1)
+    return min(1.0, (math.ceil(length / strips) + reach) / length)
 
 
 def _projected(config: ModelConfig) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
@@ -32,12 +33,13 @@ from happyhorse.model.parts import Loader, Parts
 from happyhorse.model.release import NETWORKS
 from happyhorse.model.slices import slice_mlps
 from happyhorse.model.speedups import PLAIN, Speedups
-from happyhorse.model.stream import Slots, load_on_host, stream_blocks
+from happyhorse.model.stream import Slots, load_on_host, page_locked_bytes, stream_blocks
 from happyhorse.model.t5gemma import PromptEncoder
 from happyhorse.model.transformer import Transformer
 from happyhorse.model.turbo_vae import TurboVae
 from happyhorse.model.wan_vae import WanVae
 
+_CGROUP = Path("/sys/fs/cgroup")
 HOST_SHARE = 0.8
 """Of the host's free memory, what may be locked for weights."""
 _log = logging.getLogger("happyhorse.magihuman")
@@ -209,7 +211,8 @@ class NetworkLoader:
     def _fits_host(self, num_bytes: int) -> bool:
         """Whether weights can be in page-locked memory; they stay mapped from their files where not."""
         free_bytes = host_free_bytes()
-        fits = self.device.type == "cuda" and num_bytes * self.sharers <= HOST_SHARE * free_bytes
+        locked_bytes = page_locked_bytes(num_bytes) * self.sharers
+        fits = self.device.type == "cuda" and locked_bytes <= HOST_SHARE * free_bytes
         if not fits:
             _log.warning(
                 "%.0f GB of weights stay in their files, as the host has %.0f GB free; copying will be slower",
@@ -268,13 +271,23 @@ def gpu_bytes(device: torch.device) -> tuple[int, int]:
     return unused_bytes + torch.cuda.memory_reserved(device), total_bytes
 
 
-def host_free_bytes() -> int:
-    """Memory that this machine can still give to processes; 0 where it does not say."""
+def host_free_bytes() -> float:
+    """Memory that this machine can still give to processes, or the container they are in; 0 where it does not say."""
     try:
         found = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
     except OSError:
         return 0
-    return int(found[1]) * 1024 if found else 0
+    return min(int(found[1]) * 1024, _container_free_bytes()) if found else 0
+
+
+def _container_free_bytes() -> float:
+    """What a container with a limit has left, cached files counted as free; infinite without a limit."""
+    try:
+        limit, used, facts = ((_CGROUP / f"memory.{name}").read_text() for name in ("max", "current", "stat"))
+        cached = re.search(r"^inactive_file (\d+)$", facts, re.MULTILINE)
+        return int(limit) - int(used) + int(cached[1] if cached else 0)
+    except (OSError, ValueError):  # there is no such file, or no limit: "max"
+        return math.inf
 
 
 def _part(name: str) -> Part:

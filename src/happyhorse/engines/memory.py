@@ -37,6 +37,7 @@ from happyhorse.engines.footprint import (
     decode_bytes,
     flex_bytes,
     graph_bytes,
+    least_strips,
     outer_bytes,
     slots_bytes,
 )
@@ -283,9 +284,9 @@ def _lasting_bytes(plan: Plan, computing: Computing) -> int:
 def _fitted(
     plan: Plan, stages: tuple[StageMemory, ...], arrangement: Arrangement, free_bytes: int
 ) -> MemoryPlan:
-    """Draw in as few strips as make decoding fit; in one where it is not decoding that does not."""
+    """Draw in as few strips as the kernels allow and as make decoding fit."""
     *others, decode = stages
-    for strips in range(1, MAX_STRIPS + 1):
+    for strips in range(least_strips(drawn_size(plan)), MAX_STRIPS + 1):
         drawing = replace(decode, activation_bytes=decode_bytes(drawn_size(plan), strips=strips))
         found = MemoryPlan(arrangement, strips, (*others, drawing))
         if CONTEXT_BYTES + drawing.total_bytes <= free_bytes:

@@ -19,7 +19,6 @@ from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
-import torch._inductor.config
 from torch._inductor.runtime.cache_dir_utils import cache_dir, temporary_cache_dir
 
 from happyhorse.errors import EngineError
@@ -61,8 +60,6 @@ class WorkingCopy:
 @cache
 def working_copy() -> WorkingCopy:
     """Let torch compile in a copy of its folder from now on. Raises: EngineError when there can be none."""
-    # Another file that a killed compiler leaves cut short, in a place that torch chooses by itself; only CPU kernels read it.
-    torch._inductor.config.cpp_cache_precompile_headers = False
     try:
         copy = WorkingCopy(Path(cache_dir()))
     except OSError as err:

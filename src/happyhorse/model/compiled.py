@@ -63,15 +63,15 @@ def compile_layers(model: Transformer) -> None:
 @cache
 def compiled(function: Callable[Given, Result]) -> Callable[Given, Result]:
     """Return a function compiled at its first call, once for all layers. That raises EngineError where it cannot be."""
-    torch._dynamo.config.recompile_limit = max(RECOMPILE_LIMIT, torch._dynamo.config.recompile_limit)
     fast = torch.compile(function, dynamic=True, fullgraph=True)
 
     def run(*args: Given.args, **kwargs: Given.kwargs) -> Result:
         working_copy()
+        _set_limits()
         before = _num_compiled()
         try:
             found = fast(*args, **kwargs)
-        except torch._dynamo.exc.TorchDynamoException as err:
+        except (torch._dynamo.exc.TorchDynamoException, torch._dynamo.exc.FailOnRecompileLimitHit) as err:
             why = getattr(err, "inner_exception", err)  # the compiler's own, behind torch's
             said = (str(why).strip() or repr(why)).splitlines()[0]
             raise EngineError(
@@ -82,6 +82,14 @@ def compiled(function: Callable[Given, Result]) -> Callable[Given, Result]:
         return found
 
     return run
+
+
+def _set_limits() -> None:
+    """Torch's settings are those of one thread, and each job may run in another."""
+    if torch._dynamo.config.recompile_limit < RECOMPILE_LIMIT:
+        torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
+        # Another file that a killed compiler leaves cut short, in a place that torch chooses by itself; only CPU kernels read it.
+        torch._inductor.config.cpp_cache_precompile_headers = False
 
 
 def _num_compiled() -> int:

@@ -11,6 +11,13 @@ from happyhorse.errors import OutOfMemory
 
 Module = TypeVar("Module", bound=nn.Module)
 Loader = Callable[[], nn.Module]
+_NO_MEMORY = (
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "GET was unable to find an engine to execute this computation",  # cuDNN, when no engine's workspace fits
+)
 
 
 class Parts:
@@ -32,11 +39,14 @@ class Parts:
         """Give a part to a stage. Raises: WeightsMissing as its loader; OutOfMemory when it does not fit."""
         try:
             if name not in self.loaded:
+                _return_memory()  # of what the stage before has let go: its module lived until it was over
                 self.loaded[name] = self.loaders[name]()
             module = self.loaded[name]
             assert isinstance(module, kind)
             yield module
-        except torch.OutOfMemoryError as err:
+        except RuntimeError as err:
+            if not is_out_of_memory(err):
+                raise
             self.release()
             said = str(err).split(". ")[0]
             planned = f"; planned: {self.planned}" if self.planned else ""
@@ -59,6 +69,13 @@ class Parts:
         self.drop(list(self.loaded))
 
 
+def is_out_of_memory(err: RuntimeError) -> bool:
+    """Whether a GPU had too little memory: torch's allocator says so, libraries of kernels in words of their own."""
+    return isinstance(err, torch.OutOfMemoryError) or any(word in str(err) for word in _NO_MEMORY)
+
+
 def _return_memory() -> None:
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+        if hasattr(torch.accelerator, "empty_host_cache"):  # torch 2.11 may not have it
+            torch.accelerator.empty_host_cache()  # else page-locked memory stays locked

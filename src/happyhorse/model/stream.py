@@ -7,6 +7,7 @@ last layer comes the first: the next pass finds it there. Arithmetic is the resi
 Axes: b batch, n packed rows, d model width.
 """
 
+import logging
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -22,6 +23,7 @@ from happyhorse.model.transformer import Geometry, Transformer
 ALIGNMENT = 256
 """Bytes: where tensors in one piece of memory begin; what kernels want for their widest loads."""
 _BLOCK = "block"
+_log = logging.getLogger("happyhorse.magihuman")
 
 
 def load_on_host(
@@ -38,7 +40,7 @@ def load_on_host(
         if not name.startswith(f"{_BLOCK}."):
             placed[name] = tensor.to(device)
         else:
-            placed[name] = page_locked[name].copy_(tensor) if pinned else tensor.cpu()
+            placed[name] = page_locked[name].copy_(tensor) if page_locked else tensor.cpu()
     model.load_state_dict(placed, strict=True, assign=True)
     return model.eval()
 
@@ -106,9 +108,18 @@ class StreamedBlock(nn.Module):
                 view.copy_(self._weights[index][name], non_blocking=True)
 
 
+def page_locked_bytes(num_bytes: int) -> int:
+    """What torch locks for a piece of so many bytes: the next power of two."""
+    return 1 << (num_bytes - 1).bit_length()
+
+
 def _page_locked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return page-locked memory for tensors like these, in one piece: each piece is rounded up to a power of two."""
-    memory = torch.empty(_packed_bytes(tensors), dtype=torch.uint8, pin_memory=True, device="cpu")
+    """Return page-locked memory for tensors like these, in one piece; none where the system does not give so much."""
+    try:
+        memory = torch.empty(_packed_bytes(tensors), dtype=torch.uint8, pin_memory=True, device="cpu")
+    except RuntimeError as err:  # WSL, for one, locks less than half of what is free
+        _log.warning("weights stay in their files, which is slower: %s", str(err).splitlines()[0])
+        return {}
     return _views(tensors, memory)
 
 

@@ -31,6 +31,8 @@ GELU7_SLOPE = 1.702
 CLAMP = 7.0
 MAX_LOG_SCALE = 4.0
 SCORES_IN_CACHE = 2**23
+KERNEL_ALIGNMENT = 16
+"""Bytes that GPU kernels of attention copy at a time: each row must begin at a multiple."""
 
 Sizes = tuple[int, int, int]
 
@@ -313,6 +315,8 @@ def attend(
     """
     scores_per_sample = q.shape[1] * q.shape[2] * k.shape[2]
     if q.device.type != "cpu" or q.dtype != torch.bfloat16 or scores_per_sample > SCORES_IN_CACHE:
+        if any(step * v.element_size() % KERNEL_ALIGNMENT for step in v.stride()[:-1]):
+            v = v.contiguous()  # a view of the projected rows, which in small networks begin anywhere
         return F.scaled_dot_product_attention(q, k, v, enable_gqa=q.shape[1] != k.shape[1])
     if not _autocast_is_on(q.device):
         return attend_plainly(q.float(), k.float(), v.float()).to(q.dtype)

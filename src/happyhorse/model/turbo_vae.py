@@ -258,7 +258,7 @@ class Upsampler(nn.Module):
             x = x[:, :, 1:] if is_first else x
         b = x.shape[0]
         frames = rearrange(x, "b c f h w -> (b f) c h w")
-        large = F.interpolate(frames.float(), scale_factor=2, mode="nearest").to(x.dtype)
+        large = F.interpolate(frames, scale_factor=2, mode="nearest")
         return rearrange(self.resample(large), "(b f) c h w -> b c f h w", b=b)
 
 
