@@ -158,6 +158,20 @@ def test_a_download_is_never_replaced_by_a_link(tmp_path: Path, store: WeightSto
         store.link(PART, tmp_path)
 
 
+def test_what_is_used_already_stays_as_it_is(tmp_path: Path, store: WeightStore, hub: Hub) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "x.safetensors").write_bytes(SHARD)
+    store.link(PART, mine)
+    for folder in (store.folder(PART), mine):
+        store.link(PART, folder)
+        assert store.folder(PART).resolve() == mine
+    store.folder(PART).unlink()
+    _pull(store, hub)
+    store.link(PART, store.folder(PART))
+    assert store.manifest(PART) is not None
+
+
 def test_names_that_do_not_exist_are_refused() -> None:
     with pytest.raises(InvalidRequest, match="weights are published for engine magihuman alone"):
         find_parts("nano")
@@ -180,6 +194,10 @@ def test_the_command_shows_terms_before_it_downloads(tmp_path: Path, server: Fak
     declined = run("pull", "magihuman", "wan_vae", said="n\n")
     assert declined.returncode == 1
     assert "Apache-2.0" in declined.stdout
+    unanswered = run("pull", "magihuman", "wan_vae")
+    assert unanswered.returncode == 1
+    assert "the question was not answered, so nothing was done; --yes answers it" in unanswered.stderr
+    assert "Traceback" not in unanswered.stderr
     assert server.fetched == []
     done = run("pull", "magihuman", "wan_vae", "--yes")
     assert done.returncode == 0, done.stderr

@@ -15,7 +15,8 @@ import torch
 
 from happyhorse.engines.base import Capabilities
 from happyhorse.engines.catalog_magihuman import MAGIHUMAN
-from happyhorse.engines.footprint import MLP_ROWS
+from happyhorse.engines.footprint import MLP_ROWS, least_strips
+from happyhorse.engines.memory import drawn_size
 from happyhorse.engines.plan import Plan, plan
 from happyhorse.engines.roofline import StageWork, work_of
 from happyhorse.errors import InvalidRequest, OutOfMemory
@@ -223,12 +224,13 @@ class _Runs:
         vae.decoder.to(torch.bfloat16)
         vae.to(self.device)
         latent = self._draw(1, self.preset.turbo.latent_channels, last.frames, last.height, last.width)
+        strips = least_strips(drawn_size(self.decided))
 
         def run() -> None:
-            for _ in vae.decode_stream(latent):
+            for _ in vae.decode_stream(latent, strips=strips):
                 pass
 
-        return lambda: next(vae.decode_stream(latent)), run
+        return lambda: next(vae.decode_stream(latent, strips=strips)), run
 
     def _network(self, network: Network) -> Transformer:
         if not self.kept.streamed:

@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    from typer import BadParameter
+    from typer import Abort, BadParameter
 
     from happyhorse.cli.commands import GROUPS, app
     from happyhorse.errors import HappyHorseError
@@ -64,6 +64,8 @@ def _run(arguments: list[str]) -> int:
         raise
     except OSError as err:
         failure = _Failure(f"{err.filename or 'file system'}: {err.strerror or err}", code="file_error")
+    except Abort:
+        failure = _Failure("the question was not answered, so nothing was done; --yes answers it", 1)
     except MemoryError:
         text = "out of memory; try a shorter clip, a smaller resolution or --draft"
         failure = _Failure(text, 1, "out_of_memory")

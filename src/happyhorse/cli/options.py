@@ -48,7 +48,10 @@ Language = Annotated[
         autocompletion=_offer("en", "zh", "yue", "ja", "ko", "de", "fr"),
     ),
 ]
-NegativePrompt = Annotated[str | None, typer.Option(help="Accepted, not used.", metavar="TEXT")]
+NegativePrompt = Annotated[
+    str | None,
+    typer.Option(help="What to lead away from; of magihuman-base, others do not use it.", metavar="TEXT"),
+]
 Watermark = Annotated[bool, typer.Option("--watermark", help="Write the mark at the bottom right.")]
 NoAudio = Annotated[bool, typer.Option("--no-audio", help="Leave the sound track out.")]
 Audio = Annotated[

@@ -91,6 +91,8 @@ class WeightStore:
     def link(self, part: Part, folder: Path) -> None:
         """Use files the user already has, where they are. Raises: WeightsMissing if the part's own folder is in the way."""
         own = self.folder(part)
+        if own.exists() and own.resolve() == folder.resolve():
+            return  # it is what is used already
         if own.is_symlink():
             own.unlink()
         if own.exists():
