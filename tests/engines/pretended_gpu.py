@@ -35,7 +35,7 @@ class PretendedGpu(TorchFunctionMode):
             return place(args[0])
         if func == Tensor.is_cuda.__get__:
             return place(args[0]) == GPU
-        if name in _ASKS:
+        if name in _ASKS or func is torch.device:
             return func(*args, **kwargs)
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         places = {place(each) for each in given if each.ndim or place(each) == GPU} - {META}

@@ -179,9 +179,8 @@ def test_video_and_audio_come_back_on_their_grids() -> None:
 def test_attention_is_given_rows_that_kernels_can_copy(
     heads: int, channels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = torch.randn(
-        1, 7, 2 * heads * channels + heads
-    )  # queries, values and gates of one row lie side by side
+    # Queries, values and gates of one row lie side by side.
+    rows = torch.randn(1, 7, 2 * heads * channels + heads)
     q, v, _ = rows.split([heads * channels, heads * channels, heads], dim=-1)
     q, v = (x.unflatten(-1, (heads, channels)).transpose(1, 2) for x in (q.contiguous(), v))
     given, plain = [], torch.nn.functional.scaled_dot_product_attention

@@ -69,7 +69,7 @@ class Arrangement:
     fp8: bool = False
     encoder_on_cpu: bool = True
 
-    def meaning(self, stored_fp8: Sequence[str] = ()) -> str:
+    def meaning(self, stored_fp8: Sequence[str]) -> str:
         """Where networks and text encoder are, in words; some networks may be in eight bits as they are stored."""
         held = "all of them stay on the GPU" if self.kept else "on the GPU in their turn"
         if self.streamed:

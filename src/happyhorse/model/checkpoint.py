@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -169,14 +169,14 @@ def read_metadata(path: Path) -> dict[str, str]:
 @contextmanager
 def mapped(path: Path, *, device: str | torch.device = "cpu") -> Iterator[safe_open]:
     """Map a file, whose header is known to be whole, into memory. Raises: EngineError where the system refuses so much."""
-    with ExitStack() as stack:
-        try:
-            opened = stack.enter_context(safe_open(path, framework="pt", device=str(device)))
-        except RuntimeError as err:
-            raise EngineError(
-                f"{path} cannot be mapped into memory: {err}; Linux wants memory and swap to be larger than the file, "
-                "unless vm.overcommit_memory is 1"
-            ) from err
+    try:
+        file = safe_open(path, framework="pt", device=str(device))
+    except RuntimeError as err:
+        raise EngineError(
+            f"{path} cannot be mapped into memory: {err}; Linux wants memory and swap to be larger than the file, "
+            "unless vm.overcommit_memory is 1"
+        ) from err
+    with file as opened:
         yield opened
 
 

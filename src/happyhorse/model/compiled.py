@@ -13,6 +13,7 @@ from functools import cache
 from typing import ParamSpec, TypeVar
 
 import torch
+import torch._inductor.config
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -67,7 +68,7 @@ def compiled(function: Callable[Given, Result]) -> Callable[Given, Result]:
 
     def run(*args: Given.args, **kwargs: Given.kwargs) -> Result:
         working_copy()
-        _set_limits()
+        _set_up_thread()
         before = _num_compiled()
         try:
             found = fast(*args, **kwargs)
@@ -84,10 +85,11 @@ def compiled(function: Callable[Given, Result]) -> Callable[Given, Result]:
     return run
 
 
-def _set_limits() -> None:
+def _set_up_thread() -> None:
     """Torch's settings are those of one thread, and each job may run in another."""
-    if torch._dynamo.config.recompile_limit < RECOMPILE_LIMIT:
+    if torch._dynamo.config.recompile_limit < RECOMPILE_LIMIT:  # noqa: PLR1730 - written only where it differs
         torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
+    if torch._inductor.config.cpp_cache_precompile_headers:
         # Another file that a killed compiler leaves cut short, in a place that torch chooses by itself; only CPU kernels read it.
         torch._inductor.config.cpp_cache_precompile_headers = False
 
