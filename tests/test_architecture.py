@@ -54,6 +54,7 @@ MAY_IMPORT = {
     "engines.magihuman": ("errors", "shapes", "request", "engines", "media", "model"),
     "engines.magihuman_load": ("errors", "engines", "hub", "model"),
     "engines.magihuman_arrange": ("errors", "engines", "hub", "model"),
+    "engines.magihuman_stored": ("errors", "engines", "hub", "model"),
     "engines.local": (
         "errors",
         "shapes",

@@ -3,10 +3,15 @@
 Values are the CPU's. What this cannot see: kernels, streams, memory.
 """
 
+from contextlib import contextmanager
+from types import SimpleNamespace
+
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._pytree import tree_leaves, tree_map
+
+from happyhorse.model import checkpoint, layouts
 
 GPU, CPU, META = torch.device("cuda", 0), torch.device("cpu"), torch.device("meta")
 _COPIES = {"copy_", "__set__"}
@@ -28,6 +33,7 @@ class PretendedGpu(TorchFunctionMode):
         monkeypatch.setattr(torch, "Generator", _Generator)
         monkeypatch.setattr(torch, "get_device_module", lambda _: torch.cpu)
         monkeypatch.setattr(torch.cuda, "Event", _Event)
+        monkeypatch.setattr(layouts, "mapped", _mapped)
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs, name = dict(kwargs or {}), getattr(func, "__name__", "")
@@ -90,6 +96,13 @@ def _really(leaf):
     if isinstance(leaf, str | torch.device) and str(leaf).startswith("cuda"):
         return CPU
     return leaf
+
+
+@contextmanager
+def _mapped(path, *, device="cpu"):
+    """Read on the CPU."""
+    with checkpoint.mapped(path) as opened:
+        yield SimpleNamespace(get_tensor=lambda name: opened.get_tensor(name).to(device))
 
 
 class _Generator(torch.Generator):

@@ -21,13 +21,14 @@ pytest.importorskip("transformers")
 from ranked import run_ranks
 from tiny_magihuman import CONFIG, DISTILLED, GUIDED, random_network, tiny_engine
 
-from happyhorse.engines import magihuman_arrange, magihuman_load
+from happyhorse.engines import magihuman_arrange, magihuman_load, magihuman_stored
 from happyhorse.engines.catalog import MAGIHUMAN
 from happyhorse.engines.catalog_magihuman import BASE_SIZES
 from happyhorse.engines.footprint import COMPILED_BYTES, GB, NetworkBytes
 from happyhorse.engines.magihuman import MagiHumanEngine
-from happyhorse.engines.magihuman_arrange import Arranger, NetworkLoader, stored_bytes
+from happyhorse.engines.magihuman_arrange import Arranger, NetworkLoader
 from happyhorse.engines.magihuman_load import open_engine
+from happyhorse.engines.magihuman_stored import stored_bytes
 from happyhorse.engines.memory import ARRANGEMENTS, arrangement, plan_memory, stages_of
 from happyhorse.engines.plan import plan
 from happyhorse.engines.rewrite import Rewriter
@@ -456,7 +457,8 @@ def test_what_the_weights_cannot_do_is_refused_in_the_plan(tmp_path):
 
 def test_without_weights_or_a_gpu_one_sentence_says_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(
-        WeightsMissing, match=r"weights pull magihuman distill turbo_vae text_encoder audio_vae$"
+        WeightsMissing,
+        match=r"pull magihuman distill turbo_vae text_encoder audio_vae; .*: 540p_sr 1080p_sr wan_vae$",
     ):
         open_engine("magihuman", tmp_path)
     for part in PARTS:
@@ -565,7 +567,8 @@ def test_streamed_networks_and_strips_make_the_same_clip(engine, tmp_path):
 @pytest.fixture
 def downloaded(tmp_path, monkeypatch):
     """A folder with a tiny network where a published one would be, and what it computes."""
-    monkeypatch.setattr(magihuman_arrange, "NETWORKS", networks_of(CONFIG))
+    for module in (magihuman_arrange, magihuman_stored):
+        monkeypatch.setattr(module, "NETWORKS", networks_of(CONFIG))
     model = random_network(CONFIG, "distill")
     cast_block_linears(model, torch.bfloat16)
     (tmp_path / "distill").mkdir()
@@ -582,7 +585,7 @@ SEQUENCE = pack(
 @pytest.mark.parametrize("name", [each.name for each in ARRANGEMENTS])
 def test_a_network_computes_the_same_however_it_is_arranged(downloaded, name):
     folder, expected = downloaded
-    load = NetworkLoader(folder, torch.device("cpu"), arrangement(name))
+    load = NetworkLoader(WeightStore(folder), torch.device("cpu"), arrangement(name))
     with torch.inference_mode():
         first, second = (load("distill")(SEQUENCE) for _ in range(2))
     assert torch.equal(first.video, second.video)
@@ -594,7 +597,7 @@ def test_a_network_computes_the_same_however_it_is_arranged(downloaded, name):
 @pytest.mark.parametrize("name", ["fp8", "streamed fp8"])
 def test_a_conversion_is_used_where_there_is_one(downloaded, name):
     folder, _ = downloaded
-    load = NetworkLoader(folder, torch.device("cpu"), arrangement(name))
+    load = NetworkLoader(WeightStore(folder), torch.device("cpu"), arrangement(name))
     with torch.inference_mode():
         rounded = load("distill")(SEQUENCE)
         convert_network(folder / "distill", folder / "distill-fp8", CONFIG, storage="fp8")
@@ -632,7 +635,9 @@ def test_the_plan_counts_what_is_then_loaded(downloaded, fp8_file, is_converted)
     for each in ARRANGEMENTS:
         if each.streamed:
             continue
-        loaded = NetworkLoader(folder, torch.device("cpu"), each)("distill").state_dict().values()
+        loaded = (
+            NetworkLoader(WeightStore(folder), torch.device("cpu"), each)("distill").state_dict().values()
+        )
         planned, without = (
             next(s for s in stages_of(made, each, stored=counted) if s.stage == "base").weights_bytes
             for counted in (stored, {"distill": NetworkBytes(0, 0)})
@@ -650,7 +655,7 @@ def test_networks_in_fewer_bits_share_the_slots_of_others(downloaded, name):
     save_file(model.state_dict(), folder / "540p_sr" / "model.safetensors")
     store_in_fp8(folder / "distill" / "model.safetensors")
     streamed, resident = (
-        NetworkLoader(folder, torch.device("cpu"), arrangement(each))
+        NetworkLoader(WeightStore(folder), torch.device("cpu"), arrangement(each))
         for each in (name, name.replace("streamed", "resident"))
     )
     with torch.inference_mode():
@@ -661,7 +666,9 @@ def test_networks_in_fewer_bits_share_the_slots_of_others(downloaded, name):
 def test_networks_multiply_in_eight_bits_where_that_was_chosen(downloaded):
     folder, expected = downloaded
     resident, streamed = (
-        NetworkLoader(folder, torch.device("cpu"), arrangement(name), multiply_fp8=True)("distill")
+        NetworkLoader(WeightStore(folder), torch.device("cpu"), arrangement(name), multiply_fp8=True)(
+            "distill"
+        )
         for name in ("resident fp8", "streamed fp8")
     )
     with torch.inference_mode():
@@ -687,7 +694,9 @@ def test_a_clip_is_told_which_arithmetic_made_it(downloaded, name, fp8_file, mul
     folder, _ = downloaded
     if fp8_file:
         store_in_fp8(folder / "distill" / "model.safetensors")
-    load = NetworkLoader(folder, torch.device("cpu"), arrangement(name), multiply_fp8=multiply_fp8)
+    load = NetworkLoader(
+        WeightStore(folder), torch.device("cpu"), arrangement(name), multiply_fp8=multiply_fp8
+    )
     rest = " to eight bits; the same seed gives another clip than in bf16"
     assert load("distill").note == (f"{said}{rest}" if said else "")
 
@@ -698,9 +707,13 @@ def test_a_clip_is_told_which_arithmetic_made_it(downloaded, name, fp8_file, mul
 )
 def test_networks_are_sped_up_as_far_as_their_arrangement_allows(name, sharers, recorded):
     wanted = Speedups(compile=True, flex=True, graphs=True)
-    load = NetworkLoader(Path(), torch.device("cuda"), arrangement(name), sharers=sharers, speedups=wanted)
+    load = NetworkLoader(
+        WeightStore(Path()), torch.device("cuda"), arrangement(name), sharers=sharers, speedups=wanted
+    )
     assert load.speedups == replace(wanted, graphs=recorded)
-    load = NetworkLoader(Path(), torch.device("cpu"), arrangement(name), sharers=sharers, speedups=wanted)
+    load = NetworkLoader(
+        WeightStore(Path()), torch.device("cpu"), arrangement(name), sharers=sharers, speedups=wanted
+    )
     assert not load.speedups.graphs
 
 
@@ -708,7 +721,10 @@ def test_networks_are_sped_up_as_far_as_their_arrangement_allows(name, sharers, 
 def test_a_network_is_loaded_with_its_speedups(downloaded, name):
     folder, _ = downloaded
     load = NetworkLoader(
-        folder, torch.device("cpu"), arrangement(name), speedups=Speedups(compile=True, flex=True)
+        WeightStore(folder),
+        torch.device("cpu"),
+        arrangement(name),
+        speedups=Speedups(compile=True, flex=True),
     )
     model = load("distill")
     layers = model.block._layers if load.arrangement.streamed else model.block.layers
@@ -723,7 +739,7 @@ def test_weights_are_locked_in_memory_only_where_the_host_has_room(
     free_gb, sharers, locked, monkeypatch, caplog
 ):
     monkeypatch.setattr(magihuman_arrange, "host_free_bytes", lambda: free_gb * GB)
-    load = NetworkLoader(Path(), torch.device("cuda"), arrangement("streamed"), sharers=sharers)
+    load = NetworkLoader(WeightStore(Path()), torch.device("cuda"), arrangement("streamed"), sharers=sharers)
     assert load._fits_host(31 * GB) is locked
     assert ("31 GB of weights stay in their files" in caplog.text) is not locked
 
@@ -776,7 +792,7 @@ def test_a_damaged_shard_leaves_nothing_loaded_and_a_mended_one_is_read(download
     tensors = load_file(path)
     tensors["block.layers.2.mlp.down_proj.weight"][0, 0] = torch.nan
     save_file(tensors, path)
-    load = NetworkLoader(folder, torch.device("cpu"), arrangement(name))
+    load = NetworkLoader(WeightStore(folder), torch.device("cpu"), arrangement(name))
     parts = Parts({"distill": lambda: load("distill")}, kept=frozenset({"distill"}))
     with (
         pytest.raises(WeightsMissing, match=r"block\.layers\.2\.mlp\.down_proj\.weight contains values"),

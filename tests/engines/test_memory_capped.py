@@ -16,6 +16,7 @@ from PIL import Image
 pytest.importorskip("diffusers")
 
 from random_magihuman import random_engine
+from tiny_magihuman import PICTURES, SOUND
 
 from happyhorse.bench.magihuman import BENCH_PRESETS
 from happyhorse.engines.footprint import CONTEXT_BYTES, GB
@@ -39,10 +40,7 @@ MORE = [
     pytest.param(40, DRAFT, "lean encoder", {"speedups": Speedups(graphs=True)}, id="256p in 40 GB, graphs"),
 ]
 PUBLISHED = {WAN_VAE: WanVaeConfig(), AUDIO_VAE: OobleckConfig()}
-SHRUNKEN = {
-    WAN_VAE: WanVaeConfig(4, 4, num_res_blocks=1),
-    AUDIO_VAE: OobleckConfig(width=2, multiples=(1, 1, 1, 1, 1)),
-}
+SHRUNKEN = {WAN_VAE: PICTURES, AUDIO_VAE: SOUND}
 STAGES = {"denoise": {"text", "first frame", "base"}, "refine": {"first frame", "refine"}, "render": {"decode"}}  # fmt: skip
 
 

@@ -1,9 +1,10 @@
-"""The 15 B engine where the GPU is another device than the CPU: whole clips, every arrangement, the CPU's own values.
+"""The 15 B engine where the GPU is another device than the CPU: whole clips of weights on disk, the CPU's own values.
 
 A tensor that is left on the wrong side stops the first clip on a real GPU, and cannot be seen where both are the CPU.
 """
 
 import wave
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -15,24 +16,66 @@ from torch import nn
 
 pytest.importorskip("diffusers")
 
-from random_magihuman import random_engine
-from test_memory_capped import SHRUNKEN
 from tiny_magihuman import write_text_encoder
+from tiny_release import expect_tiny_release, link_conversions, write_conversions, write_release
 
-from happyhorse.bench.magihuman import BENCH_PRESETS
-from happyhorse.engines.footprint import GB
+from happyhorse.engines import magihuman_load, memory
+from happyhorse.engines.catalog import CATALOG
+from happyhorse.engines.footprint import GB, least_strips
+from happyhorse.engines.magihuman import TEXT_ENCODER
+from happyhorse.engines.magihuman_load import open_engine
 from happyhorse.engines.plan import plan
 from happyhorse.media.read import probe
 from happyhorse.model import transformer
+from happyhorse.model.parts import Parts
 from happyhorse.model.t5gemma import PromptEncoder
+from happyhorse.model.turbo_vae import TurboVae
 from happyhorse.request import parse_request
 
+SMALL, LARGE, DRAFT = {"resolution": "480P"}, {"resolution": "1080P"}, {"draft": True}
+VOICED, GUIDED = {"draft": True, "voice": True}, {"resolution": "480P", "engine": "magihuman-base"}
+FP8_PRODUCTS = "the weights of distill and what they multiply are rounded to eight bits"
+LARGE_PICTURE = (1920, 1088)
 
-def make(device, free_gb, fields, folder, monkeypatch):
-    """The latents of a clip with a first frame, and its pictures' file."""
-    preset = BENCH_PRESETS["tiny"]
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory):
+    """Weights by how their networks are stored."""
+    found = {name: tmp_path_factory.mktemp("weights") for name in ("published", "converted", "eight bits")}
+    for folder in found.values():
+        write_release(folder)
+    write_conversions(found["converted"])
+    link_conversions(found["eight bits"], found["converted"])
+    return found
+
+
+class Noted:
+    """Notes where the tensors lie of each part that a stage uses, and in how many strips pictures are drawn."""
+
+    def __init__(self, monkeypatch):
+        self.places, self.strips = {}, set()
+        use, draw = Parts.use, TurboVae.draw
+
+        @contextmanager
+        def use_noted(parts, name, kind):
+            with use(parts, name, kind) as module:
+                self.places[name] = {place(each) for each in (*module.parameters(), *module.buffers())}
+                yield module
+
+        def draw_noted(vae, latent, *, is_first, strips=1):
+            self.strips.add(strips)
+            return draw(vae, latent, is_first=is_first, strips=strips)
+
+        monkeypatch.setattr(Parts, "use", use_noted)
+        monkeypatch.setattr(TurboVae, "draw", draw_noted)
+
+
+def make(device, weights_dir, free_gb, fields, folder, monkeypatch, **options):
+    """A clip with a first frame: how it was arranged, its take, its file."""
+    monkeypatch.setattr(magihuman_load, "find_gpu", lambda _: device)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free_gb * GB, free_gb * GB))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     folder.mkdir()
     media = {"image": folder / "in.png"}
     Image.fromarray(np.full((360, 640, 3), 128, np.uint8)).save(media["image"])
@@ -41,21 +84,21 @@ def make(device, free_gb, fields, folder, monkeypatch):
         write_tone(str(media["voice"]))
     request = parse_request(
         {
-            "prompt": "A cat.",
+            "engine": "magihuman",
+            "prompt": "woman, kitchen, rain",
             "seed": 1,
             "duration": 3,
             **fields,
             **{name: str(path) for name, path in media.items()},
         }
     )
-    made = plan(request, preset.capabilities, media={str(path): probe(path) for path in media.values()})
-    made = replace(made, width=64, height=36)
-    torch.manual_seed(0)
-    engine = random_engine(preset, SHRUNKEN, folder, device, monkeypatch)
+    made = plan(request, CATALOG[request.engine], media={str(path): probe(path) for path in media.values()})
+    made = replace(made, width=64, height=36, num_steps=2)
+    engine = open_engine(request.engine, weights_dir, **options)
     take = engine.denoise(made, on_progress=lambda _: None)
     take = engine.refine(made, take, on_progress=lambda _: None)
     engine.render(made, take, folder / "a.mp4", on_progress=lambda _: None)
-    return engine.release.arrange.found.arrangement.name, take.latents, (folder / "a.mp4").read_bytes()
+    return engine.release.arrange.found, take, (folder / "a.mp4").read_bytes()
 
 
 def write_tone(path):
@@ -69,26 +112,45 @@ def write_tone(path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("free_gb", "fields", "name"),
+    ("free_gb", "fields", "name", "stored", "options"),
     [
-        pytest.param(139, {"resolution": "480P"}, "resident", id="resident"),
-        pytest.param(40, {"draft": True, "voice": True}, "lean encoder", id="lean encoder, a voice"),
-        pytest.param(48, {"resolution": "1080P"}, "fp8", id="fp8, strips"),
-        pytest.param(24, {"resolution": "480P"}, "swapped fp8", id="swapped fp8"),
-        pytest.param(16, {"resolution": "480P"}, "streamed", id="streamed"),
-        pytest.param(5, {"draft": True}, "streamed fp8", id="streamed fp8"),
+        pytest.param(139, SMALL, "resident", "published", {}, id="resident"),
+        pytest.param(139, DRAFT, "resident", "eight bits", {}, id="resident, stored in eight bits"),
+        pytest.param(40, VOICED, "lean encoder", "published", {}, id="lean encoder, a voice"),
+        pytest.param(48, LARGE, "fp8", "published", {}, id="fp8, strips"),
+        pytest.param(24, DRAFT, "fp8", "published", {"fp8": True}, id="fp8 products"),
+        pytest.param(32.5, GUIDED, "swapped", "published", {}, id="swapped, guided"),
+        pytest.param(24, SMALL, "swapped fp8", "published", {}, id="swapped fp8"),
+        pytest.param(16, SMALL, "streamed", "published", {}, id="streamed"),
+        pytest.param(5, DRAFT, "streamed fp8", "published", {}, id="streamed fp8"),
+        pytest.param(
+            5, DRAFT, "streamed fp8", "converted", {"fp8": True}, id="streamed fp8 products, converted"
+        ),
     ],
 )
-def test_a_clip_has_each_tensor_where_it_is_used(free_gb, fields, name, tmp_path, monkeypatch):
+def test_a_clip_has_each_tensor_where_it_is_used(
+    free_gb, fields, name, stored, options, releases, tmp_path, monkeypatch
+):
+    expect_tiny_release(monkeypatch)
+    strips = least_strips(LARGE_PICTURE) if fields == LARGE else 1
+    monkeypatch.setattr(memory, "least_strips", lambda _: strips)
     monkeypatch.setattr(transformer, "SCORES_IN_CACHE", 0)  # as on a GPU
-    arranged, expected, file = make(CPU, free_gb, fields, tmp_path / "cpu", monkeypatch)
+    made = (releases[stored], free_gb, fields)
+    _, expected, file = make(CPU, *made, tmp_path / "cpu", monkeypatch, **options)
+    noted = Noted(monkeypatch)
     with PretendedGpu(monkeypatch) as gpu:
-        found = make(GPU, free_gb, fields, tmp_path / "gpu", monkeypatch)
-    assert arranged == found[0] == name
+        found, take, gpu_file = make(GPU, *made, tmp_path / "gpu", monkeypatch, **options)
+    assert found.arrangement.name == name
+    encoder_place = {TEXT_ENCODER: {CPU if found.arrangement.encoder_on_cpu else GPU}}
+    assert noted.places == dict.fromkeys(noted.places, {GPU}) | encoder_place
+    assert noted.strips == {strips}
     assert gpu.calls > 1000
-    for each, latent in expected.items():
-        assert np.array_equal(latent, found[1][each]), each
-    assert file == found[2]
+    assert expected.latents.keys() == take.latents.keys()
+    for each, latent in expected.latents.items():
+        assert np.array_equal(latent, take.latents[each]), each
+    assert file == gpu_file
+    assert expected.notes == take.notes
+    assert (FP8_PRODUCTS in take.notes.get("weights", "")) is bool(options)
 
 
 def test_a_prompt_is_read_where_the_encoder_is(tmp_path, monkeypatch):

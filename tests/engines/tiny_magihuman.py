@@ -32,6 +32,8 @@ CONFIG = ModelConfig(
     modality_layers=(0, 3),
     gelu7_layers=(0,),
 )
+PICTURES = WanVaeConfig(4, 4, num_res_blocks=1)
+SOUND = OobleckConfig(width=2, multiples=(1, 1, 1, 1, 1))
 SIZES = {"16:9": (32, 32)}
 _LARGER = {"16:9": (64, 32)}
 REFINEMENTS = {
@@ -53,15 +55,25 @@ def tiny_engine(folder, capabilities=DISTILLED, *, kept=EVERY_PART):
     loaders = {name: (lambda n=name: random_network(networks[n].config, n)) for name in networks}
     loaders |= {
         "text_encoder": lambda: PromptEncoder.load(folder, dtype=torch.float32),
-        "wan_vae": lambda: seeded(lambda: WanVae(WanVaeConfig(4, 4, num_res_blocks=1))),
-        "turbo_vae": lambda: seeded(lambda: TurboVae(TurboVaeConfig(widths=(8, 6, 6, 4)))),
-        "audio_vae": lambda: noisy(
-            seeded(lambda: Oobleck(OobleckConfig(width=2, multiples=(1, 1, 1, 1, 1))))
-        ),
+        "wan_vae": tiny_wan_vae,
+        "turbo_vae": tiny_turbo_vae,
+        "audio_vae": tiny_audio_vae,
     }
     parts = Parts(loaders, kept=kept)
     release = Release(networks, lambda _plan, *, failed=None: parts, "+".join, torch.device("cpu"))
     return MagiHumanEngine(capabilities, release)
+
+
+def tiny_wan_vae():
+    return seeded(lambda: WanVae(PICTURES))
+
+
+def tiny_turbo_vae():
+    return seeded(lambda: TurboVae(TurboVaeConfig(widths=(8, 6, 6, 4))))
+
+
+def tiny_audio_vae():
+    return noisy(seeded(lambda: Oobleck(SOUND)))
 
 
 def seeded(make, seed=0):

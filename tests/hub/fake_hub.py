@@ -10,11 +10,15 @@ LARGE = (".safetensors", ".ckpt")
 
 
 class FakeHub:
-    """Repositories as {repo: {path: bytes}}; `gated` repos need a token; `breaks` cuts the first answer of a file short."""
+    """Repositories as {repo: {path: bytes}}; `breaks` cuts the first answer of a file short.
+
+    Files of `gated` repos need a token; anyone may list them, as there, unless they are `hidden` too.
+    """
 
     def __init__(self) -> None:
         self.repos: dict[str, dict[str, bytes]] = {}
         self.gated: set[str] = set()
+        self.hidden: set[str] = set()
         self.breaks: set[str] = set()
         self.forged: set[str] = set()
         self.ranges: list[str] = []
@@ -37,19 +41,18 @@ class FakeHub:
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         path = request.path.split("?")[0].strip("/")
-        is_listing = path.startswith("api/models/")
+        asks = path.startswith("api/models/")
         repo = "/".join(path.removeprefix("api/models/").split("/")[:2])
         if repo not in self.repos:
             return _send(request, 404, b"", {"X-Error-Code": "RepoNotFound"})
-        if not is_listing and repo in self.gated and "Authorization" not in request.headers:
+        is_listing = asks and not path.endswith("/auth-check")
+        is_closed = repo in (self.hidden if is_listing else self.gated)
+        if is_closed and "Authorization" not in request.headers:
             return _send(request, 401, b"", {"X-Error-Code": "GatedRepo"})
-        if is_listing:
-            if repo in self.gated and "Authorization" not in request.headers:
-                return _send(request, 401, b"", {"X-Error-Code": "GatedRepo"})
+        if asks:
             siblings = [_sibling(name, data) for name, data in self.repos[repo].items()]
-            return _send(
-                request, 200, json.dumps({"id": repo, "sha": REVISION, "siblings": siblings}).encode(), {}
-            )
+            facts = {"id": repo, "sha": REVISION, "siblings": siblings} if is_listing else {}
+            return _send(request, 200, json.dumps(facts).encode(), {})
         name = path.split(f"resolve/{REVISION}/")[1]
         return self._file(request, name, self.repos[repo][name])
 

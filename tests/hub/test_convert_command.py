@@ -1,6 +1,8 @@
 """`weights convert` as a user runs it: what it was made of lies beside it, and `verify` and the engine hold it against the part."""
 
 import json
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,7 +80,7 @@ def test_a_conversion_is_held_against_the_part_it_was_made_of(
     assert said in run("convert", "magihuman", "distill", "--fp8")
     assert (store.root / "distill-fp8" / ORIGIN_FILE).is_file()
     assert said in run("verify", "magihuman", "distill", "--values")
-    load = NetworkLoader(store.root, CPU, arrangement("fp8"))
+    load = NetworkLoader(store, CPU, arrangement("fp8"))
     load("distill")
     assert said in caplog.text
     tensors = load_file(store.folder(PART) / "model.safetensors")
@@ -87,6 +89,29 @@ def test_a_conversion_is_held_against_the_part_it_was_made_of(
     for use in (lambda: run("verify", "magihuman", "distill"), lambda: load("distill")):
         with pytest.raises(WeightsMissing, match=r"distill-fp8 was not made of the model\.safetensors of "):
             use()
+
+
+def test_a_conversion_is_listed_and_verified_as_a_part_is(store: WeightStore) -> None:
+    run("convert", "magihuman", "distill", "--fp8")
+    folder = store.conversion(PART, "fp8")
+    assert re.search(r"distill-fp8, made of it: 0\.0 GB here", run("list", "magihuman"))
+    assert "distill-fp8: fp8 layout, " in run("verify", "magihuman", "distill")
+    with pytest.raises(WeightsMissing, match=r"distill-fp8 exists already; remove it to convert"):
+        run("convert", "magihuman", "distill", "--fp8")
+    (shard,) = folder.glob("*.safetensors")
+    whole, tensors = shard.read_bytes(), load_file(shard)
+    tensors["final_norm_video.weight"][0] = torch.nan
+    save_file(tensors, shard)
+    run("verify", "magihuman", "distill")
+    with pytest.raises(WeightsMissing, match=r"final_norm_video\.weight contains values that are not finite"):
+        run("verify", "magihuman", "distill", "--values")
+    shard.write_bytes(whole[:-1])
+    with pytest.raises(WeightsMissing, match=r"distill-fp8/model-\S+ is not a complete safetensors file"):
+        run("verify", "magihuman", "distill")
+    shutil.rmtree(folder)
+    folder.mkdir()
+    with pytest.raises(WeightsMissing, match=r"distill-fp8 has 0 safetensors files"):
+        run("verify", "magihuman", "distill")
 
 
 def test_a_damaged_download_is_not_converted(store: WeightStore) -> None:
@@ -160,8 +185,18 @@ def test_linked_files_are_judged_by_their_headers(
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(WeightsMissing, match="is not a complete safetensors file"):
         run(*verify)
-    path.rename(path.with_name("model.bin"))
-    with pytest.raises(WeightsMissing, match="0 safetensors files"):
+    save_file(whole, path.with_name("other.safetensors"), metadata={"format": "pt"})
+    path.unlink()
+    if name == "text_encoder":
+        with pytest.raises(
+            WeightsMissing,
+            match=r"text_encoder has neither model\.safetensors nor model\.safetensors\.index\.json$",
+        ):
+            run(*verify)
+    else:
+        assert "shapes are right" in run(*verify)
+    path.with_name("other.safetensors").unlink()
+    with pytest.raises(WeightsMissing, match=r"0 safetensors files|has neither"):
         run(*verify)
 
 

@@ -4,15 +4,18 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fake_hub import FakeHub
 
 from happyhorse.errors import EngineError, Forbidden, InvalidRequest, WeightsMissing
+from happyhorse.hub import pull
 from happyhorse.hub.adopt import adopt
-from happyhorse.hub.parts import APACHE, PARTS, Part, find_parts
-from happyhorse.hub.pull import Hub, pull_part
+from happyhorse.hub.parts import APACHE, GB, PARTS, Part, find_parts
+from happyhorse.hub.pull import Hub, check_pull, pull_part
 from happyhorse.hub.store import WeightStore
 
 PART = Part("net", "for tests", "someone/release", "net/", ("*.safetensors", "config.json"), 10, APACHE)
@@ -98,12 +101,48 @@ def test_what_was_published_anew_comes_anew_and_a_broken_manifest_is_written_aga
 
 def test_a_gated_part_says_where_to_accept_its_terms(store: WeightStore, hub: Hub, server: FakeHub) -> None:
     server.gated.add("someone/release")
-    with pytest.raises(
-        Forbidden, match=r"accept its terms \(Apache-2\.0\) at https://huggingface\.co/someone/release"
+    manifest = hub.describe(PART)  # which anyone may read
+    server.hidden.add("someone/release")
+    said = r"accept its terms at https://huggingface\.co/someone/release \(Apache-2\.0\), then log in"
+    for use in (
+        lambda: hub.describe(PART),
+        lambda: hub.check_access([PART]),
+        lambda: hub.fetch(PART, manifest, "config.json", store.root),
     ):
-        hub.describe(PART)
+        with pytest.raises(Forbidden, match=said):
+            use()
     _pull(store, Hub(server.url, token="hf_x"))
     assert store.status(PART).state == "complete"
+
+
+def test_what_could_not_be_finished_is_not_begun(
+    tmp_path: Path, store: WeightStore, hub: Hub, server: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.repos["someone/else"] = server.repos["someone/release"]
+    parts = [replace(PART, name=repo, repo=repo, gated=True) for repo in ("someone/release", "someone/else")]
+    manifests = {part: hub.describe(part) for part in parts}
+    check_pull(store, hub, manifests)
+    server.gated |= {"someone/release", "someone/else"}
+    with pytest.raises(
+        Forbidden, match=r"^someone/release and someone/else are gated: accept their terms at \S+/release"
+    ):
+        check_pull(store, hub, manifests)
+    check_pull(store, Hub(server.url, token="hf_x"), manifests)
+    _pull(store, Hub(server.url, token="hf_x"), parts[0])
+    check_pull(store, hub, {parts[0]: manifests[parts[0]]})  # which is here
+    server.gated.clear()
+    free = 1_500_000 + GB
+    monkeypatch.setattr(pull.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    check_pull(store, hub, manifests)
+    third = replace(PART, name="third", gated=True)
+    with pytest.raises(
+        WeightsMissing, match=r"someone/else, third need 1\.0 GB more and 1\.0 GB are free at "
+    ):
+        check_pull(store, hub, {parts[1]: manifests[parts[1]], third: hub.describe(third)})
+    assert not store.folder(third).exists()
+    store.link(third, tmp_path)
+    with pytest.raises(WeightsMissing, match="is a link to files of yours"):
+        check_pull(store, hub, {third: manifests[parts[0]]})
 
 
 def test_what_the_hub_does_not_have_is_named(hub: Hub, server: FakeHub) -> None:

@@ -20,7 +20,7 @@ def memory_of(decided: Plan, gpu: str | None, settings: Settings) -> list[dict[s
     """Return the memory plans to be shown, as `engines.cards` makes them; none for an engine that plans no memory.
 
     Raises: InvalidRequest for a size that is none, or for an engine that takes none; EngineError for a GPU that is too old;
-    WeightsMissing for a network that is here and cannot be read; OutOfMemory with figures where the clip does not fit on the
+    WeightsMissing for a part that is here and cannot be read; OutOfMemory with figures where the clip does not fit on the
     GPU here or on the one that was named.
     """
     from happyhorse.engines.cards import USUAL_CARDS, memory_on, memory_on_each, stated_card
@@ -40,16 +40,16 @@ def memory_of(decided: Plan, gpu: str | None, settings: Settings) -> list[dict[s
 
 
 def _stored(decided: Plan, settings: Settings) -> Stored:
-    """What the networks of a clip take, as far as they are here."""
-    from happyhorse.engines.memory import NOTHING_STORED, networks_of
+    """What the networks of a clip take, as far as they are here; all that it needs and is here is judged."""
+    from happyhorse.engines.memory import NOTHING_STORED
     from happyhorse.hub.store import WeightStore
 
     store = WeightStore(settings.weights_dir / "magihuman")
     if not store.root.is_dir():
         return NOTHING_STORED
-    from happyhorse.engines.magihuman_arrange import stored_bytes
+    from happyhorse.engines.magihuman_stored import judge_clip
 
-    return stored_bytes(store, networks_of(decided).values())
+    return judge_clip(store, decided)
 
 
 def _card_here(engine: str) -> Card | None:

@@ -10,11 +10,12 @@ import typer
 from happyhorse.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from happyhorse.hub.parts import Part
     from happyhorse.hub.pull import Hub
     from happyhorse.hub.store import Manifest, WeightStore
+    from happyhorse.model.layouts import Entry
 
 weights = typer.Typer(help="Get and check the weights of engine magihuman.", no_args_is_help=True)
 
@@ -42,16 +43,17 @@ def pull(
     if source is not None:
         _adopt(store, chosen, source)
         return
-    from happyhorse.hub.pull import Hub, pull_part
+    from happyhorse.hub.pull import Hub, check_pull, pull_part
 
     hub = Hub()
     manifests = _describe(hub, chosen)
+    check_pull(store, hub, manifests)
     if not yes and not typer.confirm("Do you accept these licences and download?", err=True):
         raise typer.Exit(1)
     store.root.mkdir(parents=True, exist_ok=True)
-    for part in chosen:
-        print(f"{part.name}: {len(manifests[part.name].files)} files")
-        pull_part(store, hub, part, manifests[part.name], on_file=_say_file)
+    for part, manifest in manifests.items():
+        print(f"{part.name}: {len(manifest.files)} files")
+        pull_part(store, hub, part, manifest, on_file=_say_file)
         _make_ready(store, part)
 
 
@@ -69,6 +71,9 @@ def list_parts(engine: _Engine) -> None:
         needed = "optional" if part.optional else "needed"
         print(f"{part.name:<13} {status.state:<10} {part.expected_bytes / GB:5.1f} GB{here}")
         print(f"{'':<13} {part.purpose}; {needed}; {part.licence.name}{', gated' if part.gated else ''}")
+        for converted in store.conversions(part):
+            size = sum(file.stat().st_size for file in converted.iterdir())
+            print(f"{'':<13} {converted.name}, made of it: {size / GB:.1f} GB here")
 
 
 @weights.command()
@@ -83,8 +88,8 @@ def verify(
     store = _store(engine)
     for part in find_parts(engine, parts or ()):
         store.check(part, on_file=_say_file)
-        print(f"{part.name}: {_contents(store, part, values=values)}")
-        _say_origins(store, part)
+        for said in _verified(store, part, values=values):
+            print(said)
 
 
 @weights.command()
@@ -112,7 +117,7 @@ def convert(
     from happyhorse.model.convert import convert_network
     from happyhorse.model.release import NETWORKS as RELEASE
 
-    target = store.root / f"{part}-{'fp8' if fp8 else 'bf16'}"
+    target = store.conversion(chosen, "fp8" if fp8 else "bf16")
     convert_network(
         store.folder(chosen),
         target,
@@ -143,13 +148,13 @@ def _adopt(store: WeightStore, parts: Sequence[Part], source: Path) -> None:
             print(f"{part.name}: not there")
 
 
-def _describe(hub: Hub, parts: Sequence[Part]) -> dict[str, Manifest]:
+def _describe(hub: Hub, parts: Sequence[Part]) -> dict[Part, Manifest]:
     """Print what would be downloaded and under which terms."""
     from happyhorse.hub.parts import GB
 
     manifests = {}
     for part in parts:
-        manifests[part.name] = manifest = hub.describe(part)
+        manifests[part] = manifest = hub.describe(part)
         print(f"{part.name:<13} {manifest.num_bytes / GB:7.2f} GB  {part.repo} at {manifest.revision[:8]}")
         gated = f"; gated, accepted at {part.page}" if part.gated else ""
         print(f"{'':<13} {part.licence.name}: {part.licence.summary} ({part.licence.url}){gated}")
@@ -168,64 +173,55 @@ def _make_ready(store: WeightStore, part: Part) -> None:
     print(target)
 
 
-def _contents(store: WeightStore, part: Part, *, values: bool) -> str:
-    """Judge what hashes do not: a network's tensors, what was made of TurboVAE, and files that were never published so."""
+def _verified(store: WeightStore, part: Part, *, values: bool) -> Iterator[str]:
+    """Judge what hashes do not, and say it: what the engine would read of a part, and conversions of it."""
+    from happyhorse.engines.magihuman_stored import judge_part
+    from happyhorse.hub.origin import check_origin
     from happyhorse.hub.parts import NETWORKS
-    from happyhorse.model.layouts import judged_shards, read_headers, read_tensors
-    from happyhorse.model.release import NETWORKS as RELEASE
+    from happyhorse.model.convert import made_turbo_vae
+    from happyhorse.model.layouts import read_headers
+    from happyhorse.model.turbo_vae import TurboVae
 
-    hashed, judged = "sizes and hashes are right", "names and shapes are right"
+    folder, is_published = store.folder(part), store.manifest(part) is not None
+    hashed = "sizes and hashes are right" if is_published else "linked"
     if part.name == "turbo_vae":
-        from happyhorse.model.convert import made_turbo_vae
-        from happyhorse.model.turbo_vae import TurboVae
-
         made = made_turbo_vae(store.root)
         TurboVae.load(made)
-        return f"{hashed if store.manifest(part) else 'linked'}; {made.name} can be read"
-    if part.name in NETWORKS:
-        shards = judged_shards(store.folder(part), RELEASE[part.name].config)
-        entries, said = shards.entries, f"{shards.layout} layout, "
-    elif store.manifest(part):
-        return hashed
+        yield f"{part.name}: {hashed}; {made.name} can be read"
+    elif part.name in NETWORKS:
+        yield f"{part.name}: {_network(part, folder, values=values)}"
+        for converted in store.conversions(part):
+            yield check_origin(store, part, converted)
+            yield f"{converted.name}: {_network(part, converted, values=values)}"
+    elif is_published:
+        yield f"{part.name}: {hashed}"
     else:
-        _judge(part.name, store.folder(part))
-        entries, said = read_headers(store.folder(part)), "linked, "
+        judge_part(store, part.name)
+        yield f"{part.name}: {hashed}, {_tensors(read_headers(folder), values=values)}"
+
+
+def _network(part: Part, folder: Path, *, values: bool) -> str:
+    from happyhorse.model.layouts import judged_shards
+    from happyhorse.model.release import NETWORKS
+
+    shards = judged_shards(folder, NETWORKS[part.name].config)
+    return f"{shards.layout} layout, {_tensors(shards.entries, values=values)}"
+
+
+def _tensors(entries: Mapping[str, Entry], *, values: bool) -> str:
+    """Say what was judged of tensors whose headers are right; `values` are read and judged here."""
+    from happyhorse.model.layouts import read_tensors
+
     if values:
-        judged = "every value is finite"
         for _ in read_tensors(entries):
             pass
-    return f"{said}{len(entries)} tensors, {judged}"
-
-
-def _judge(name: str, folder: Path) -> None:
-    """Judge names and shapes of the text encoder or a codec by headers alone."""
-    from happyhorse.model.checkpoint import only_file
-    from happyhorse.model.oobleck import Oobleck
-    from happyhorse.model.t5gemma import PromptEncoder
-    from happyhorse.model.wan_vae import WanVae
-
-    if name == "text_encoder":
-        PromptEncoder.judge(folder)
-    elif name == "wan_vae":
-        WanVae.load(only_file(folder), values=False)
-    else:
-        Oobleck.load(only_file(folder), values=False)
+    return f"{len(entries)} tensors, {'every value is finite' if values else 'names and shapes are right'}"
 
 
 def _origin(store: WeightStore, part: Part) -> Iterator[tuple[str, str]]:
     from happyhorse.hub.origin import ORIGIN_FILE, origin_of
 
     yield ORIGIN_FILE, origin_of(store, part, on_file=_say_file).to_json()
-
-
-def _say_origins(store: WeightStore, part: Part) -> None:
-    """Hold the conversions of a network against it."""
-    from happyhorse.hub.origin import check_origin
-
-    for kind in ("fp8", "bf16"):
-        converted = store.root / f"{part.name}-{kind}"
-        if converted.is_dir():
-            print(check_origin(store, part, converted))
 
 
 def _say_file(name: str, num_bytes: int) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,18 +15,25 @@ from torch import Tensor, nn
 
 from happyhorse.engines.footprint import GB, MLP_ROWS, TEXT_ENCODER_BYTES, NetworkBytes
 from happyhorse.engines.magihuman import AUDIO_VAE, TEXT_ENCODER, TURBO_VAE, WAN_VAE
-from happyhorse.engines.memory import Arrangement, Computing, MemoryPlan, networks_of, plan_memory
+from happyhorse.engines.magihuman_stored import (
+    check_present,
+    judge_clip,
+    network_folder,
+    part_named,
+    stored_bytes,
+)
+from happyhorse.engines.memory import Arrangement, Computing, MemoryPlan, plan_memory
 from happyhorse.engines.plan import Plan
-from happyhorse.errors import OutOfMemory, WeightsMissing
+from happyhorse.errors import OutOfMemory
 from happyhorse.hub.origin import check_origin
-from happyhorse.hub.parts import Part, find_parts
+from happyhorse.hub.parts import Part
 from happyhorse.hub.store import WeightStore
 from happyhorse.model.checkpoint import only_file
 from happyhorse.model.convert import made_turbo_vae
 from happyhorse.model.follow import lead
 from happyhorse.model.fp8 import Fp8Linear, blank_network
 from happyhorse.model.fp8_products import Fp8Product, can_multiply, multiply_in_fp8
-from happyhorse.model.layouts import judged_shards, load_network, open_network
+from happyhorse.model.layouts import load_network, open_network
 from happyhorse.model.oobleck import Oobleck
 from happyhorse.model.parallel import Ranks
 from happyhorse.model.parts import Loader, Parts
@@ -98,7 +105,7 @@ class Arranger:
             ranks=self.ranks.count if self.ranks else 1,
             fp8=self.fp8,
             computing=self.computing,
-            stored=stored_bytes(self.store, networks_of(plan).values()),
+            stored=judge_clip(self.store, plan),
         )
         if failed is None:
             return choose(total_bytes=total_bytes)
@@ -129,7 +136,7 @@ class Arranger:
 
     def _loader(self, chosen: Arrangement) -> NetworkLoader:
         return NetworkLoader(
-            self.store.root,
+            self.store,
             self.device,
             chosen,
             sharers=self.ranks.count if self.ranks else 1,
@@ -167,7 +174,7 @@ class NetworkLoader:
 
     def __init__(
         self,
-        root: Path,
+        store: WeightStore,
         device: torch.device,
         arrangement: Arrangement,
         *,
@@ -175,17 +182,17 @@ class NetworkLoader:
         multiply_fp8: bool = False,
         speedups: Speedups = PLAIN,
     ) -> None:
-        self.root, self.device, self.arrangement, self.sharers = root, device, arrangement, sharers
+        self.store, self.device, self.arrangement, self.sharers = store, device, arrangement, sharers
         self.speedups = speedups.only(recordable=arrangement.kept and sharers == 1 and device.type == "cuda")
         self.multiply_fp8 = multiply_fp8 and arrangement.fp8 and can_multiply(device)
         self.slots: Slots | None = None
 
     def __call__(self, name: str) -> Transformer:
         """Raises: WeightsMissing."""
-        folder = network_folder(self.root, name, fp8=self.arrangement.fp8)
+        folder = network_folder(self.store, name, fp8=self.arrangement.fp8)
         is_converted = folder.name != name
         if is_converted:
-            _log.info("%s", check_origin(WeightStore(self.root), _part(name), folder))
+            _log.info("%s", check_origin(self.store, part_named(name), folder))
         config, fp8, streamed = NETWORKS[name].config, self.arrangement.fp8, self.arrangement.streamed
         if streamed:
             # As large as any layer of the arrangement: some networks may lie there in fewer bits than others.
@@ -234,37 +241,6 @@ def _arithmetic(name: str, model: Transformer) -> str:
     return f"{rounded}; the same seed gives another clip than in bf16"
 
 
-def network_folder(root: Path, name: str, *, fp8: bool) -> Path:
-    """Where a network is read from: a conversion beside it where there is one."""
-    converted = root / f"{name}-{'fp8' if fp8 else 'bf16'}"
-    return converted if converted.is_dir() else root / name
-
-
-def stored_bytes(store: WeightStore, names: Iterable[str]) -> dict[str, NetworkBytes]:
-    """What those of some networks that are here take when they are loaded.
-
-    Raises: WeightsMissing for headers that are not those of the network, so that no pass runs before one that cannot.
-    """
-    here = [name for name in names if store.status(_part(name)).state in ("complete", "linked")]
-    read = cache(judged_shards)
-
-    def loaded_bytes(name: str, *, fp8: bool) -> int:
-        return read(network_folder(store.root, name, fp8=fp8), NETWORKS[name].config).loaded_bytes(fp8=fp8)
-
-    return {name: NetworkBytes(loaded_bytes(name, fp8=False), loaded_bytes(name, fp8=True)) for name in here}
-
-
-def check_present(name: str, store: WeightStore, parts: Iterable[Part]) -> None:
-    """Raises: WeightsMissing naming the parts that are not here and how to get them."""
-    absent = [part for part in parts if store.status(part).state in ("absent", "incomplete")]
-    if absent:
-        names = " ".join(part.name for part in absent)
-        raise WeightsMissing(
-            f"engine {name} needs weights that are not in {store.root}; get them with: happyhorse weights pull "
-            f"magihuman {names}"
-        )
-
-
 def gpu_bytes(device: torch.device) -> tuple[int, int]:
     """Memory of a GPU that this process can have, what it has already included; and all there is."""
     unused_bytes, total_bytes = torch.cuda.mem_get_info(device)
@@ -288,8 +264,3 @@ def _container_free_bytes() -> float:
         return int(limit) - int(used) + int(cached[1] if cached else 0)
     except (OSError, ValueError):  # there is no such file, or no limit: "max"
         return math.inf
-
-
-def _part(name: str) -> Part:
-    (part,) = find_parts("magihuman", [name])
-    return part

@@ -21,7 +21,8 @@ from happyhorse.engines.magihuman import (
     Release,
     network_of,
 )
-from happyhorse.engines.magihuman_arrange import Arranger, NetworkLoader, check_present
+from happyhorse.engines.magihuman_arrange import Arranger, NetworkLoader
+from happyhorse.engines.magihuman_stored import check_present
 from happyhorse.engines.memory import ARRANGEMENTS, arrangement
 from happyhorse.engines.rewrite import Rewriter
 from happyhorse.errors import EngineError
@@ -55,7 +56,9 @@ def open_engine(
     parts = {part.name: part for part in PARTS if part.name in needed}
     ranks = join()
     _check_shares(name, ranks)
-    check_present(name, store, [parts[each] for each in (base, TURBO_VAE, TEXT_ENCODER, AUDIO_VAE)])
+    always = (base, TURBO_VAE, TEXT_ENCODER, AUDIO_VAE)
+    others = [part for part in parts.values() if part.name not in always]
+    check_present(name, store, [parts[each] for each in always], some_clips=others)
     made_turbo_vae(store.root)
     arranger = Arranger(store, parts, find_gpu(name), ranks, fp8=fp8, speedups=speedups)
     release = Release(NETWORKS, arranger, partial(_digest, store, parts), arranger.device)
@@ -67,7 +70,7 @@ def follow_engine(weights_dir: Path, ranks: Ranks, *, fp8: bool = False, speedup
 
     Raises: as `open_engine`, at the first call: a command that runs no network needs no GPU either.
     """
-    root = WeightStore(weights_dir / "magihuman").root
+    store = WeightStore(weights_dir / "magihuman")
     loader: NetworkLoader | None = None
 
     def load(network: str, name: str) -> Transformer:
@@ -75,7 +78,7 @@ def follow_engine(weights_dir: Path, ranks: Ranks, *, fp8: bool = False, speedup
         if loader is None or loader.arrangement.name != name:
             device = find_gpu("magihuman")
             loader = NetworkLoader(
-                root,
+                store,
                 device,
                 arrangement(name),
                 sharers=ranks.count,

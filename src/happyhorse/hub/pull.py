@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +50,21 @@ class Hub:
             raise WeightsMissing(f"{part.repo} has no {part.prefix}{' or '.join(part.patterns)} any more")
         return Manifest(part.repo, info.sha or "main", files)
 
+    def check_access(self, parts: Sequence[Part]) -> None:
+        """Ask whether these gated parts may be downloaded: the hub may describe them to anyone.
+
+        Raises: Forbidden naming all that may not, EngineError offline.
+        """
+        refused = []
+        for part in parts:
+            try:
+                with _explained(part):
+                    HfApi(endpoint=self.endpoint, token=self.token).auth_check(part.repo)
+            except Forbidden:
+                refused.append(part)
+        if refused:
+            raise Forbidden(_gated(refused))
+
     def fetch(self, part: Part, manifest: Manifest, name: str, staging: Path) -> Path:
         """Download one file below `staging`, or go on where an earlier try stopped."""
         with _explained(part):
@@ -65,6 +80,17 @@ class Hub:
             )
 
 
+def check_pull(store: WeightStore, hub: Hub, manifests: Mapping[Part, Manifest]) -> None:
+    """Find out before any of some parts is downloaded whether all of them can be.
+
+    Raises: WeightsMissing if the disk is too small, or a part is a link to the user's files; as `Hub.check_access`.
+    """
+    for part in manifests:
+        _check_no_link(store.folder(part))
+    hub.check_access([part for part in manifests if part.gated and store.status(part).state != "complete"])
+    _check_space(store, manifests)
+
+
 def pull_part(store: WeightStore, hub: Hub, part: Part, manifest: Manifest, *, on_file: OnFile) -> None:
     """Bring a part to the store. Files that are there and right are kept, also those of an earlier publication;
     `on_file(name, bytes)` follows each one.
@@ -72,12 +98,11 @@ def pull_part(store: WeightStore, hub: Hub, part: Part, manifest: Manifest, *, o
     Raises: WeightsMissing for a file whose size or hash is wrong or if the disk is too small; as Hub.fetch.
     """
     folder = store.folder(part)
-    if folder.is_symlink():
-        raise WeightsMissing(f"{folder} is a link to files of yours; remove the link to download the part")
+    _check_no_link(folder)
     staging = store.root / ".download" / part.name
     staging.mkdir(parents=True, exist_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    _check_space(store.root, folder, manifest)
+    _check_space(store, {part: manifest})
     checked = _checked_before(store, part)
     for name, file in manifest.files.items():
         path = folder / name
@@ -88,6 +113,28 @@ def pull_part(store: WeightStore, hub: Hub, part: Part, manifest: Manifest, *, o
         on_file(name, file.size)
     store.write_manifest(part, manifest)
     shutil.rmtree(staging, ignore_errors=True)
+
+
+def _check_no_link(folder: Path) -> None:
+    if folder.is_symlink():
+        raise WeightsMissing(f"{folder} is a link to files of yours; remove the link to download the part")
+
+
+def _check_space(store: WeightStore, manifests: Mapping[Part, Manifest]) -> None:
+    needed = _SPARE_BYTES + sum(
+        file.size
+        for part, manifest in manifests.items()
+        for name, file in manifest.files.items()
+        if not (store.folder(part) / name).is_file()
+    )
+    free = shutil.disk_usage(
+        next(place for place in (store.root, *store.root.parents) if place.exists())
+    ).free
+    if needed > free:
+        names = ", ".join(part.name for part in manifests)
+        raise WeightsMissing(
+            f"{names} need {needed / GB:.1f} GB more and {free / GB:.1f} GB are free at {store.root}"
+        )
 
 
 def _checked_before(store: WeightStore, part: Part) -> Mapping[str, File]:
@@ -122,13 +169,11 @@ def _check(path: Path, file: File) -> None:
         raise
 
 
-def _check_space(root: Path, folder: Path, manifest: Manifest) -> None:
-    there = sum(file.size for name, file in manifest.files.items() if (folder / name).is_file())
-    needed, free = manifest.num_bytes - there + _SPARE_BYTES, shutil.disk_usage(root).free
-    if needed > free:
-        raise WeightsMissing(
-            f"{folder.name} needs {needed / GB:.1f} GB and {free / GB:.1f} GB are free at {root}"
-        )
+def _gated(parts: Sequence[Part]) -> str:
+    repos = " and ".join(part.repo for part in parts)
+    pages = " and ".join(f"{part.page} ({part.licence.name})" for part in parts)
+    are, their = ("are", "their") if len(parts) > 1 else ("is", "its")
+    return f"{repos} {are} gated: accept {their} terms at {pages}, then log in with 'hf auth login' or set HF_TOKEN"
 
 
 @contextmanager
@@ -137,10 +182,7 @@ def _explained(part: Part) -> Iterator[None]:
     try:
         yield
     except GatedRepoError as err:
-        raise Forbidden(
-            f"{part.repo} is gated: accept its terms ({part.licence.name}) at {part.page}, then log in with "
-            "'hf auth login' or set HF_TOKEN"
-        ) from err
+        raise Forbidden(_gated([part])) from err
     except RepositoryNotFoundError as err:
         raise WeightsMissing(f"{part.repo} is not on the hub, or not for this login") from err
     except (HfHubHTTPError, LocalEntryNotFoundError, HTTPError, OSError) as err:

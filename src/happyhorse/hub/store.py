@@ -2,6 +2,7 @@
 
 ROOT/<part>/...             the files, or a link to a folder the user already had
 ROOT/<part>.manifest.json   repository, revision, size and hash of every file, written when all of them are right
+ROOT/<part>-fp8, -bf16      a network with smaller values, made of the part
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from happyhorse.errors import WeightsMissing
 from happyhorse.hub.parts import Part
 
 State = Literal["absent", "incomplete", "linked", "complete"]
+Kind = Literal["fp8", "bf16"]
 OnFile = Callable[[str, int], None]
 _BLOCK = 1 << 22
 
@@ -64,6 +66,15 @@ class WeightStore:
 
     def folder(self, part: Part) -> Path:
         return self.root / part.name
+
+    def conversion(self, part: Part, kind: Kind) -> Path:
+        """Where a network with smaller values is, if it was made."""
+        return self.root / f"{part.name}-{kind}"
+
+    def conversions(self, part: Part) -> list[Path]:
+        """Those that were made."""
+        kinds: tuple[Kind, ...] = ("fp8", "bf16")
+        return [path for kind in kinds if (path := self.conversion(part, kind)).is_dir()]
 
     def manifest(self, part: Part) -> Manifest | None:
         """The manifest of a part that was downloaded. Raises: WeightsMissing if it cannot be read."""

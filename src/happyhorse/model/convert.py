@@ -41,10 +41,11 @@ def convert_network(
 ) -> None:
     """Write the network at `source`, in any layout, to the folder `target`: bf16 matrices, or FP8 with scales.
 
-    `beside` gives names and texts of files that come with it, when all else is written. Raises: WeightsMissing for what load_network would refuse, and if `target` exists.
+    `beside` gives names and texts of files that come with it, when all else is written.
+    Raises: WeightsMissing for what load_network would refuse, and if `target` exists.
     """
     if target.exists():
-        raise WeightsMissing(f"{target} exists already; give a name that is free, or remove it first")
+        raise WeightsMissing(f"{target} exists already; remove it to convert the network anew")
     temporary = target.with_name(f".{target.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)

@@ -60,7 +60,7 @@ class PromptEncoder(nn.Module):
             config = t5gemma.T5GemmaConfig.from_pretrained(folder, local_files_only=True)
             config.is_encoder_decoder = False
             wanted = t5gemma.T5GemmaEncoderModel(config).state_dict()
-        entries = read_headers(folder)
+        entries = read_headers(_weights_of(folder))
         found = {name.removeprefix(_WHOLE_MODEL): entry.shape for name, entry in entries.items()}
         shapes = [(name, found[name], tensor.shape) for name, tensor in wanted.items() if name in found]
         _judge(folder, wanted.keys() - found.keys(), [each for each in shapes if each[1] != each[2]])
@@ -82,6 +82,16 @@ class PromptEncoder(nn.Module):
         if not bool(hidden.isfinite().all()):
             raise WeightsMissing(f"{self.origin} gives features that are not finite; its weights are damaged")
         return hidden[:, :MAX_ROWS].half().float()
+
+
+def _weights_of(folder: Path) -> Path:
+    """What `transformers` reads of a folder: this file, or shards by an index of this name. Raises: WeightsMissing."""
+    single = folder / "model.safetensors"
+    if single.is_file():
+        return single
+    if not (folder / f"{single.name}.index.json").is_file():
+        raise WeightsMissing(f"{folder} has neither {single.name} nor {single.name}.index.json")
+    return folder
 
 
 @contextmanager

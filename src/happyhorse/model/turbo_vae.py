@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from happyhorse.errors import WeightsMissing
-from happyhorse.model.checkpoint import description, fill, load_tensors
+from happyhorse.model.checkpoint import describe_tensors, description, fill, load_tensors
 from happyhorse.model.strips import in_strips
 from happyhorse.model.wan_vae import LATENTS_MEAN, LATENTS_STD
 from happyhorse.shapes import TIME_STRIDE
@@ -111,12 +111,16 @@ class TurboVae(nn.Module):
             )
 
     @classmethod
-    def load(cls, path: Path, *, dtype: torch.dtype = torch.float32) -> "TurboVae":
-        """Read a file that `weights convert` wrote, which carries its config. Raises: WeightsMissing."""
+    def load(cls, path: Path, *, dtype: torch.dtype = torch.float32, values: bool = True) -> "TurboVae":
+        """Read a file that `weights convert` wrote, which carries its config; without `values` judge its header alone.
+
+        Raises: WeightsMissing.
+        """
         with description(path, FORMAT) as metadata:
             config = TurboVaeConfig.from_published(json.loads(metadata["config"]))
-        vae = cls(config)
-        fill(vae, load_tensors(path), origin=str(path))
+        with torch.device("cpu" if values else "meta"):
+            vae = cls(config)
+        fill(vae, load_tensors(path) if values else describe_tensors(path), origin=str(path))
         vae.decoder.to(dtype)
         return vae.eval()
 

@@ -1,0 +1,119 @@
+"""What of the 15 B engine lies on disk, judged by its headers: whatever a clip will load is known to load before a pass runs.
+
+What was judged is not read again until one of its files changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+from happyhorse.engines.footprint import NetworkBytes
+from happyhorse.engines.magihuman import AUDIO_VAE, TEXT_ENCODER, TURBO_VAE, WAN_VAE
+from happyhorse.engines.memory import networks_of
+from happyhorse.engines.plan import Plan
+from happyhorse.errors import WeightsMissing
+from happyhorse.hub.origin import check_origin
+from happyhorse.hub.parts import Part, find_parts
+from happyhorse.hub.store import WeightStore
+from happyhorse.model.checkpoint import only_file
+from happyhorse.model.config import ModelConfig
+from happyhorse.model.convert import made_turbo_vae
+from happyhorse.model.layouts import judged_shards
+from happyhorse.model.oobleck import Oobleck
+from happyhorse.model.release import NETWORKS
+from happyhorse.model.t5gemma import PromptEncoder
+from happyhorse.model.turbo_vae import TurboVae
+from happyhorse.model.wan_vae import WanVae
+
+_State = tuple[tuple[Path, int, int], ...]
+"""Of files: where each is, its size and when it was written."""
+
+
+def check_present(
+    name: str, store: WeightStore, parts: Iterable[Part], *, some_clips: Iterable[Part] = ()
+) -> None:
+    """Look for the weights that engine `name` needs; those that only `some_clips` need are asked for together with others.
+
+    Raises: WeightsMissing naming the parts that are not here and how to get them.
+    """
+    absent, more = (
+        " ".join(part.name for part in asked if not _is_here(store, part)) for asked in (parts, some_clips)
+    )
+    if absent:
+        rest = f"; larger clips, or those with a first frame, need as well: {more}" if more else ""
+        raise WeightsMissing(
+            f"engine {name} needs weights that are not in {store.root}; get them with: happyhorse weights pull "
+            f"magihuman {absent}{rest}"
+        )
+
+
+def judge_clip(store: WeightStore, plan: Plan) -> dict[str, NetworkBytes]:
+    """Judge all that a clip needs and that is here; return what its networks take when they are loaded.
+
+    Raises: WeightsMissing for headers that are not those of a part, or for a conversion of another download.
+    """
+    for name in (TEXT_ENCODER, *([WAN_VAE] if plan.image else ()), AUDIO_VAE, TURBO_VAE):
+        if _is_here(store, part_named(name)):
+            judge_part(store, name)
+    return stored_bytes(store, networks_of(plan).values())
+
+
+def stored_bytes(store: WeightStore, names: Iterable[str]) -> dict[str, NetworkBytes]:
+    """Judge those of some networks that are here; return what each takes when it is loaded. Raises: as `judge_clip`."""
+    return {name: _network_bytes(store, name) for name in names if _is_here(store, part_named(name))}
+
+
+def judge_part(store: WeightStore, name: str) -> None:
+    """Judge the text encoder or a codec by its headers, with no value read. Raises: WeightsMissing."""
+    path = made_turbo_vae(store.root) if name == TURBO_VAE else store.folder(part_named(name))
+    _judge_part(name, path, _state(path))
+
+
+def network_folder(store: WeightStore, name: str, *, fp8: bool) -> Path:
+    """Where a network is read from: a conversion beside it where there is one."""
+    converted = store.conversion(part_named(name), "fp8" if fp8 else "bf16")
+    return converted if converted.is_dir() else store.folder(part_named(name))
+
+
+def part_named(name: str) -> Part:
+    """Look one up."""
+    (part,) = find_parts("magihuman", [name])
+    return part
+
+
+def _is_here(store: WeightStore, part: Part) -> bool:
+    return store.status(part).state in ("complete", "linked")
+
+
+def _network_bytes(store: WeightStore, name: str) -> NetworkBytes:
+    for converted in store.conversions(part_named(name)):
+        check_origin(store, part_named(name), converted)
+    folders = [network_folder(store, name, fp8=fp8) for fp8 in (False, True)]
+    as_stored, in_fp8 = (_judged_bytes(folder, _state(folder), NETWORKS[name].config) for folder in folders)
+    return NetworkBytes(as_stored[0], in_fp8[1])
+
+
+@lru_cache(maxsize=16)
+def _judged_bytes(folder: Path, _: _State, config: ModelConfig) -> tuple[int, int]:
+    """What a network takes as it is stored, and in eight bits."""
+    shards = judged_shards(folder, config)
+    return shards.loaded_bytes(fp8=False), shards.loaded_bytes(fp8=True)
+
+
+@lru_cache(maxsize=16)
+def _judge_part(name: str, path: Path, _: _State) -> None:
+    if name == TEXT_ENCODER:
+        PromptEncoder.judge(path)
+    elif name == WAN_VAE:
+        WanVae.load(only_file(path), values=False)
+    elif name == AUDIO_VAE:
+        Oobleck.load(only_file(path), values=False)
+    else:
+        TurboVae.load(path, values=False)
+
+
+def _state(path: Path) -> _State:
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    return tuple((file, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
