@@ -2,7 +2,10 @@
 
 import json
 import math
+import wave
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -113,6 +116,26 @@ def test_the_gpu_that_is_here_is_planned_for_as_it_is(run, gpu, monkeypatch):
     gpu(139, 141)
     (small,) = cards(run("--draft", "--json"))
     assert small["arrangement"] == "resident fp8"
+
+
+def test_processes_of_torchrun_share_a_card_of_a_given_size_too(run, monkeypatch):
+    (alone,) = cards(run("--resolution", "1080P", "--gpu", "80GB", "--json"))
+    monkeypatch.setattr("happyhorse.model.follow.join", lambda: SimpleNamespace(count=4))
+    (shared,) = cards(run("--resolution", "1080P", "--gpu", "80GB", "--json"))
+    assert shared["stages"][-2]["activation_bytes"] < alone["stages"][-2]["activation_bytes"]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert cards(run("--resolution", "1080P", "--json"))[-1]["stages"] == shared["stages"]
+
+
+def test_a_plan_says_what_a_voice_does(run, tmp_path):
+    with wave.open(str(tmp_path / "voice.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(np.random.default_rng(0).integers(-9000, 9000, 32_000, dtype="<i2").tobytes())
+    asked = ("--voice", str(tmp_path / "voice.wav"), "--gpu", "80GB")
+    assert "the voice track of 2.0 s, which moves the lips" in run(*asked)[1]
+    assert "none; the voice track of 2.0 s moves the lips" in run(*asked, "--no-audio")[1]
 
 
 TYPES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float8_e4m3fn: "F8_E4M3"}

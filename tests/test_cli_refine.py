@@ -68,6 +68,8 @@ def test_what_has_no_take_is_told(run, tmp_path):
     assert code == 2
     assert "has no take beside it ('plain.take'); only a clip made with --draft can be refined" in said
     (tmp_path / "plain.take").write_bytes(b"broken")
-    assert "the take cannot be read" in run("refine", clip, "-o", output)[2]
+    said = run("refine", clip, "-o", output)[2]
+    assert "'plain.take': the take cannot be read (" in said
+    assert "; make the draft again" in said
     assert "would be overwritten" in run("refine", clip, "-o", clip)[2]
     assert not output.exists()

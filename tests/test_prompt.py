@@ -203,6 +203,8 @@ FULL = (
         ("一只猫，8k，超高画质。", {}, "decorative"),
         ("A cat sits.", {}, "no_audio"),
         ('Audio: "The tide is high."', {}, "no_delivery"),
+        ('A man says: "Привет, как дела?"', {}, "foreign_line"),
+        ('A woman says: "¿Qué hora es?"', {}, "foreign_line"),
         ('A man says "' + "The tide is high tonight. " * 5 + '"', {"duration_s": 3}, "line_too_long"),
         ("他说：“" + "今天的面包刚刚出炉" * 4 + "”", {"duration_s": 5}, "line_too_long"),
         ('A man says "One. Two. Three."', {"duration_s": 5}, "many_sentences"),

@@ -16,12 +16,23 @@ _HANGUL = r"\u1100-\u11ff\u3131-\u318e\uac00-\ud7af"
 _CJK_WIDTH = re.compile(rf"[{_HAN}{_KANA}{_HANGUL}\u3000-\u303f\uff00-\uffef]")
 
 
+_LETTERS = re.compile(rf"[a-zA-ZÀ-ÖØ-öø-ÿŒœ{_HAN}{_KANA}{_HANGUL}]")
 _CANTONESE = re.compile(words.CANTONESE_ONLY)
 
 
 def is_wide(character: str) -> bool:
     """Whether a character is Chinese, Japanese or Korean, which counts double in the length of a prompt."""
     return _CJK_WIDTH.match(character) is not None
+
+
+def is_foreign(text: str) -> bool:
+    """Whether a text shows that it is in none of the seven languages: letters of another script, or a sentence opened as in Spanish.
+
+    Others that are written in Latin letters do not show it.
+    """
+    letters = [character for character in text if character.isalpha()]
+    known = sum(_LETTERS.match(character) is not None for character in letters)
+    return 2 * known < len(letters) or "¿" in text or "¡" in text
 
 
 def has_letters(text: str) -> bool:

@@ -96,10 +96,10 @@ class Settings:
             secret=text("SECRET"),
             retention_hours=_hours(text("RETENTION_HOURS")),
             jobs_per_key=_count(text("JOBS_PER_KEY"), "JOBS_PER_KEY"),
-            allow_local_urls=text("ALLOW_LOCAL_URLS") == "1",
+            allow_local_urls=_flag(text("ALLOW_LOCAL_URLS"), "ALLOW_LOCAL_URLS"),
             signer=Path(own).expanduser() if (own := text("SIGNER")) else None,
-            fp8=text("FP8") == "1",
-            speedups=tuple(filter(None, re.split(r"[,\s]+", text("SPEEDUPS") or ""))),
+            fp8=_flag(text("FP8"), "FP8"),
+            speedups=names_in(text("SPEEDUPS") or ""),
             prices=_sheets(text("PRICES")),
             server=text("SERVER") or cls.server,
             api_key=text("API_KEY"),
@@ -125,6 +125,28 @@ class Settings:
             "HAPPYHORSE_ALLOW_LOCAL_URLS": "1" if self.allow_local_urls else "",
         }
         return {**os.environ, **own, **more}
+
+
+def names_in(value: str) -> tuple[str, ...]:
+    """Names with commas or spaces between them."""
+    return tuple(filter(None, re.split(r"[,\s]+", value)))
+
+
+def _flag(value: str | None, name: str) -> bool:
+    known = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }
+    found = known.get((value or "0").lower())
+    if found is None:
+        raise InvalidRequest(f"HAPPYHORSE_{name} must be 1 or 0; got '{value[:40] if value else ''}'")
+    return found
 
 
 def _count(value: str | None, name: str) -> int | None:

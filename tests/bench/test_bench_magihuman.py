@@ -108,10 +108,12 @@ def test_what_is_on_is_said():
 
 @pytest.mark.slow
 def test_the_command_measures_or_counts():
-    done = command("--random-weights", "--duration", "3", "--fp8", "--streamed", "--json")
+    done = command(
+        "--random-weights", "--duration", "3", "--fp8", "--streamed", "--speedups", "flex, graphs", "--json"
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert (found["preset"], found["weights"], found["size"]) == ("tiny", "fp8, streamed", "256p")
+    assert (found["preset"], found["weights"], found["size"]) == ("tiny", "fp8, streamed, flex", "256p")
     assert [stage["stage"] for stage in found["stages"]] == ["base", "decode"]
     assert found["seconds"] == pytest.approx(sum(stage["seconds"] for stage in found["stages"]))
     table = command()

@@ -223,6 +223,12 @@ def test_a_clip_says_what_of_its_prompt_was_not_read(engine, tmp_path):
     assert clip.notes[-1] == take.notes["cut"]
 
 
+def test_a_clip_says_what_of_its_negative_prompt_was_not_read(guided):
+    made = decided(GUIDED, negative_prompt="rain " * 700, draft=True)
+    said = "the network read 640 tokens of the negative prompt; its last 299 characters are lost, from 'rain"
+    assert guided.denoise(made, on_progress=lambda _: None).notes["cut"].startswith(said)
+
+
 def test_a_clip_says_which_of_its_networks_were_rounded(tmp_path):
     engine = tiny_engine(tmp_path)
     loaders = engine.release.arrange(None).loaders

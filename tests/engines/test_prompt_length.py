@@ -10,6 +10,7 @@ from tokenizers.processors import TemplateProcessing
 
 from happyhorse.cli.app import main
 from happyhorse.engines.catalog import CATALOG, MAGIHUMAN
+from happyhorse.engines.catalog_magihuman import MAGIHUMAN_BASE
 from happyhorse.engines.plan import plan
 from happyhorse.engines.prompt_length import estimate_tokens, what_is_lost
 from happyhorse.engines.tokenizer import TOKENIZER_FILE, open_tokenizer
@@ -19,11 +20,11 @@ from happyhorse.request import parse_request
 SENTENCE = "A woman with red hair walks through the busy market and looks at fruit. "
 
 
-def cut(prompt, engine=MAGIHUMAN, **options):
-    """The warnings of a plan that the prompt is not read to its end."""
-    request = parse_request({"prompt": prompt, "seed": 1, "engine": engine.engine})
-    found = plan(request, engine, media={}, **options).findings
-    return [each for each in found if each.code == "prompt_cut"]
+def cut(prompt, engine=MAGIHUMAN, *, negative_prompt=None, **options):
+    """The warnings of a plan that a prompt is not read to its end."""
+    fields = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": 1, "engine": engine.engine}
+    found = plan(parse_request(fields), engine, media={}, **options).findings
+    return [each for each in found if each.code.endswith("prompt_cut")]
 
 
 @pytest.fixture
@@ -86,6 +87,15 @@ def test_a_long_prompt_is_said_by_estimate_where_there_are_no_weights(tmp_path):
     (spaced,) = cut("一位女人站在厨房里" * 40)
     assert "about" in spaced.message
     assert cut(SENTENCE * 40, CATALOG["testcard"]) == []
+
+
+def test_a_long_negative_prompt_is_said_where_it_is_read(weights):
+    assert cut("A cat.", MAGIHUMAN_BASE) == []
+    (found,) = cut("A cat.", MAGIHUMAN_BASE, negative_prompt="word " * 700, tokenize=open_tokenizer(weights))
+    assert found.message.startswith(
+        "the negative prompt has 701 tokens, of which the network reads 640: its last"
+    )
+    assert cut("A cat.", negative_prompt="word " * 700) == []
 
 
 def test_a_long_prompt_is_counted_by_the_tokenizer_that_is_there(weights):

@@ -28,6 +28,17 @@ def test_the_environment_names_them(tmp_path):
         load_speedups(wrong)
 
 
+@pytest.mark.parametrize("name", ["FP8", "ALLOW_LOCAL_URLS"])
+def test_a_switch_is_on_or_off_or_refused(name):
+    def found(value):
+        return getattr(Settings.from_env({f"HAPPYHORSE_{name}": value}), name.lower())
+
+    assert all(found(value) for value in ("1", "true", "Yes", " on "))
+    assert not any(found(value) for value in ("", "0", "false", "No", "off"))
+    with pytest.raises(InvalidRequest, match=rf"^HAPPYHORSE_{name} must be 1 or 0; got 'maybe'$"):
+        found("maybe")
+
+
 def test_a_folder_that_the_user_chose_stays(tmp_path, monkeypatch):
     monkeypatch.setenv(FOLDER, str(tmp_path))
     load_speedups(Settings.from_env({}))

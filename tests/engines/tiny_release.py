@@ -1,7 +1,6 @@
 """The tiny release on disk, in the layouts in which the 15 B weights are published, to be opened as those are."""
 
 import json
-from dataclasses import asdict
 
 import torch
 from huggingface_hub import save_torch_state_dict
@@ -117,12 +116,11 @@ def _write_audio_vae(folder):
     """Inside the whole model that it is published with."""
     tensors = {f"{PREFIX}{name}": tensor for name, tensor in tiny_audio_vae().net.state_dict().items()}
     save_file({**tensors, "model.model.other": torch.zeros(3)}, folder / "model.safetensors")
-    values = asdict(SOUND)
     decoder = {
-        "channels": values["width"],
-        "c_mults": values["multiples"],
-        "strides": values["strides"],
-        "latent_dim": values["latent_channels"],
+        "channels": SOUND.width,
+        "c_mults": SOUND.multiples,
+        "strides": SOUND.strides,
+        "latent_dim": SOUND.latent_channels,
     }
     config = {"model": {"pretransform": {"config": {"decoder": {"config": decoder}}}}}
     (folder / "model_config.json").write_text(json.dumps(config))

@@ -214,6 +214,8 @@ def test_what_is_used_already_stays_as_it_is(tmp_path: Path, store: WeightStore,
 def test_names_that_do_not_exist_are_refused() -> None:
     with pytest.raises(InvalidRequest, match="weights are published for engine magihuman alone"):
         find_parts("nano")
+    with pytest.raises(InvalidRequest, match="its own network is part base of magihuman"):
+        find_parts("magihuman-base")
     with pytest.raises(InvalidRequest, match="part must be one of distill, base"):
         find_parts("magihuman", ["sr"])
     assert "base" not in {part.name for part in find_parts("magihuman")}

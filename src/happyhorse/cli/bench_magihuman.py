@@ -46,10 +46,10 @@ def bench_magihuman(  # noqa: PLR0913, PLR0917  one parameter for each flag
 
         from happyhorse.bench.magihuman import Kept
         from happyhorse.model.speedups import Speedups
-        from happyhorse.settings import Settings
+        from happyhorse.settings import Settings, names_in
 
         Settings.from_env().keep_compiled()
-        named = Speedups.named(filter(None, speedups.split(",")), field="speedups")
+        named = Speedups.named(names_in(speedups), field="speedups")
         on = named.only(recordable=torch.cuda.is_available() and not streamed)
         kept = Kept(fp8=fp8 or fp8_products, streamed=streamed, multiply_fp8=fp8_products, speedups=on)
         _measure(preset, size or "256p", duration, kept, as_json=as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from happyhorse.errors import InvalidRequest
@@ -32,10 +33,12 @@ def memory_of(decided: Plan, gpu: str | None, settings: Settings) -> list[dict[s
                 field="gpu",
             )
         return []
-    card = _card_here(decided.engine) if gpu is None else stated_card(gpu)
+    ranks = _num_ranks()
+    card = _card_here(decided.engine, ranks) if gpu is None else replace(stated_card(gpu), ranks=ranks)
     computing, stored = _computing(settings), _stored(decided, settings)
     if card is None:
-        return memory_on_each(decided, USUAL_CARDS, fp8=settings.fp8, computing=computing, stored=stored)
+        usual = tuple(replace(each, ranks=ranks) for each in USUAL_CARDS)
+        return memory_on_each(decided, usual, fp8=settings.fp8, computing=computing, stored=stored)
     return [memory_on(decided, card, fp8=settings.fp8, computing=computing, stored=stored)]
 
 
@@ -52,7 +55,15 @@ def _stored(decided: Plan, settings: Settings) -> Stored:
     return judge_clip(store, decided)
 
 
-def _card_here(engine: str) -> Card | None:
+def _num_ranks() -> int:
+    """How many processes with a GPU each share a clip, as torchrun started them."""
+    from happyhorse.model.follow import join
+
+    ranks = join()
+    return ranks.count if ranks else 1
+
+
+def _card_here(engine: str, ranks: int) -> Card | None:
     import torch
 
     from happyhorse.engines.cards import Card
@@ -61,15 +72,14 @@ def _card_here(engine: str) -> Card | None:
         return None
     from happyhorse.engines.magihuman_arrange import gpu_bytes
     from happyhorse.engines.magihuman_load import find_gpu
-    from happyhorse.model.follow import join
     from happyhorse.model.fp8_products import can_multiply
 
-    device, ranks = find_gpu(engine), join()
+    device = find_gpu(engine)
     return Card(
         torch.cuda.get_device_name(device),
         *gpu_bytes(device),
         has_fp8_products=can_multiply(device),
-        ranks=ranks.count if ranks else 1,
+        ranks=ranks,
     )
 
 

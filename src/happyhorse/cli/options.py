@@ -32,6 +32,14 @@ Resolution = Annotated[
     str | None,
     typer.Option(help="480P, 720P or 1080P [720P].", metavar="NAME", autocompletion=_offer(*RESOLUTIONS)),
 ]
+RefinedResolution = Annotated[
+    str | None,
+    typer.Option(
+        help="480P, 720P or 1080P [as the draft was asked for].",
+        metavar="NAME",
+        autocompletion=_offer(*RESOLUTIONS),
+    ),
+]
 Ratio = Annotated[
     str | None, typer.Option(help="Such as 9:16 [16:9].", metavar="W:H", autocompletion=_offer(*RATIOS))
 ]

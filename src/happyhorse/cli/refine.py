@@ -12,7 +12,7 @@ import typer
 from happyhorse.cli import options
 from happyhorse.cli.build import load_engine, open_signer
 from happyhorse.cli.show import print_clip, progress_bar
-from happyhorse.errors import InvalidRequest
+from happyhorse.errors import EngineError, InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +53,7 @@ def refine(
     clip: Annotated[
         Path, typer.Argument(help="A clip made with --draft.", show_default=False, metavar="CLIP")
     ],
-    resolution: options.Resolution = None,
+    resolution: options.RefinedResolution = None,
     output: Annotated[
         str, typer.Option("--output", "-o", help="The finished clip.", metavar="FILE")
     ] = "refined.mp4",
@@ -76,7 +76,10 @@ def refine(
             f"output '{output}' is the draft itself and would be overwritten", field="output"
         )
     beside = _beside(clip)
-    take = Take.from_bytes(beside.read_bytes())
+    try:
+        take = Take.from_bytes(beside.read_bytes())
+    except EngineError as err:
+        raise InvalidRequest(f"'{beside.name}': {err.message}; make the draft again", field="clip") from err
     if _REQUEST not in take.notes:
         text = f"take '{beside.name}' does not say what was asked for; only a take that --draft left can be refined"
         raise InvalidRequest(text, field="clip")

@@ -162,10 +162,21 @@ def _what(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{plan['width']}x{plan['height']} ({plan['resolution']}, {plan['ratio']}){base if by_network else ''}",
         ),
         ("length", f"{plan['duration_s']:g} s, {plan['num_frames']} frames at {plan['fps']} a second"),
-        ("sound", {"make": "made", "retain": "kept from the video", "remove": "none"}[plan["sound"]]),
+        ("sound", _sound(plan)),
         ("language", plan["language"]),
         ("seed", f"{plan['seed']}{' (drawn)' if plan['seed_was_drawn'] else ''}"),
     ]
+
+
+def _sound(plan: Mapping[str, Any]) -> str:
+    if plan["voice"] is None:
+        return {"make": "made", "retain": "kept from the video", "remove": "none"}[plan["sound"]]
+    track = f"voice track of {plan['voice']['duration_s']:.1f} s"
+    return (
+        f"none; the {track} moves the lips"
+        if plan["sound"] == "remove"
+        else f"the {track}, which moves the lips"
+    )
 
 
 def _cost(plan: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -193,17 +193,16 @@ class MagiHumanEngine:
         )
 
     def _text(self, plan: Plan, parts: Parts, prompt: str) -> tuple[Conditions, str]:
-        """Return the prompt's features, and what of it the network does not read."""
+        """Return the features of the prompts, and what of them the network does not read."""
         guided = self.release.networks[self.network].sampler.guidance is not None
         with parts.use(TEXT_ENCODER, PromptEncoder) as encoder:
             text = encoder.encode(prompt)
             null_text = encoder.encode(plan.negative_prompt) if guided else None
-            lost = what_is_lost(prompt, encoder.token_ends(prompt), max_tokens=MAX_ROWS)
+            cut = [_cut(encoder, prompt, "the prompt as it was written out")]
+            cut += [_cut(encoder, plan.negative_prompt, "the negative prompt")] if guided else []
         device = self.release.device
-        cut = (
-            f"the network read {MAX_ROWS} tokens of the prompt as it was written out; {lost}" if lost else ""
-        )
-        return Conditions(text.to(device), None if null_text is None else null_text.to(device)), cut
+        conditions = Conditions(text.to(device), None if null_text is None else null_text.to(device))
+        return conditions, "; ".join(filter(None, cut))
 
     def _first_frame(self, plan: Plan, parts: Parts, size: tuple[int, int]) -> Tensor | None:
         """Return the clean latent of the user's picture at `size` (width, height)."""
@@ -287,6 +286,12 @@ class MagiHumanEngine:
 def network_of(capabilities: Capabilities) -> str:
     """The network of an engine's base pass."""
     return "distill" if capabilities.negative_prompt is None else "base"
+
+
+def _cut(encoder: PromptEncoder, text: str, name: str) -> str:
+    """Say what of a text the network does not read, if anything."""
+    lost = what_is_lost(text, encoder.token_ends(text), max_tokens=MAX_ROWS)
+    return f"the network read {MAX_ROWS} tokens of {name}; {lost}" if lost else ""
 
 
 def _said(take: Take) -> tuple[str, ...]:

@@ -101,12 +101,12 @@ def _check_shares(name: str, ranks: Ranks | None) -> None:
 def find_gpu(name: str) -> torch.device:
     """Return this machine's GPU. Raises: EngineError where engine `name` has none that it can use."""
     if not torch.cuda.is_available():
-        raise EngineError(f"engine {name} needs an NVIDIA GPU; torch {torch.__version__}: {_why_no_gpu()}")
+        raise EngineError(f"{name} needs an NVIDIA GPU; torch {torch.__version__}: {_why_no_gpu()}")
     device = torch.device("cuda", torch.cuda.current_device())
     capability = torch.cuda.get_device_capability(device)
     if capability < (8, 0):
         raise EngineError(
-            f"engine {name} needs a GPU of compute capability 8.0 or newer, for bf16; {torch.cuda.get_device_name(device)} "
+            f"{name} needs a GPU of compute capability 8.0 or newer, for bf16; {torch.cuda.get_device_name(device)} "
             f"has {capability[0]}.{capability[1]}"
         )
     return device

@@ -44,7 +44,7 @@ def check_present(
     if absent:
         rest = f"; larger clips, or those with a first frame, need as well: {more}" if more else ""
         raise WeightsMissing(
-            f"engine {name} needs weights that are not in {store.root}; get them with: happyhorse weights pull "
+            f"{name} needs weights that are not in {store.root}; get them with: happyhorse weights pull "
             f"magihuman {absent}{rest}"
         )
 

@@ -235,8 +235,12 @@ def plan(
     moves_mouth = sound == "make" and capabilities.speaks and bool(lines or inputs.voice)
     note_image(inputs.image, capabilities, notes, moves_mouth=moves_mouth)
     _note_the_rest(request, capabilities, read, notes)
+    guide = capabilities.negative_prompt
+    negative_prompt = "" if guide is None else request.negative_prompt or guide
     cut = (
-        judge_length(prompt, lines=lines, max_tokens=capabilities.text_tokens, tokenize=tokenize)
+        judge_length(
+            prompt, negative_prompt, lines=lines, max_tokens=capabilities.text_tokens, tokenize=tokenize
+        )
         if capabilities.rewrites_prompt
         else ()
     )
@@ -248,9 +252,7 @@ def plan(
         weights_hash=capabilities.weights_hash,
         mode=request.mode,
         prompt=prompt,
-        negative_prompt=""
-        if capabilities.negative_prompt is None
-        else request.negative_prompt or capabilities.negative_prompt,
+        negative_prompt=negative_prompt,
         language=language,
         lines=lines,
         seed=draw_seed() if request.seed is None else request.seed,

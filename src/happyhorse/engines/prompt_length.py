@@ -65,14 +65,23 @@ def what_is_lost(text: str, ends: Sequence[int], *, max_tokens: int) -> str:
 
 
 def judge_length(
-    prompt: str, *, lines: Sequence[Line], max_tokens: int, tokenize: Tokenize | None
+    prompt: str, negative_prompt: str, *, lines: Sequence[Line], max_tokens: int, tokenize: Tokenize | None
 ) -> tuple[Finding, ...]:
-    """Return a warning when the network will not read all of a prompt, as rules write it; nothing when it will."""
-    text = enhance(prompt, lines=lines)
+    """Return a warning when the network will not read all of a prompt, as rules write it, and one of a negative prompt."""
+    shorten = "shorten the description, or the lines, which stand in it twice"
+    read = (
+        ("prompt_cut", "written out, the prompt", enhance(prompt, lines=lines), shorten),
+        ("negative_prompt_cut", "the negative prompt", negative_prompt, "shorten it"),
+    )
+    return tuple(
+        Finding(code, "warning", f"{name} {said}", fix)
+        for code, name, text, fix in read
+        if (said := _what_is_cut(text, max_tokens, tokenize))
+    )
+
+
+def _what_is_cut(text: str, max_tokens: int, tokenize: Tokenize | None) -> str:
     ends = (tokenize or estimate_tokens)(text)
     lost = what_is_lost(text, ends, max_tokens=max_tokens)
-    if not lost:
-        return ()
     count = f"{len(ends)} tokens" if tokenize else f"about {len(ends)} tokens by estimate"
-    message = f"written out, the prompt has {count}, of which the network reads {max_tokens}: {lost}"
-    return (Finding("prompt_cut", "warning", message, "shorten the description, or the lines, which stand in it twice"),)  # fmt: skip
+    return f"has {count}, of which the network reads {max_tokens}: {lost}" if lost else ""

@@ -128,8 +128,9 @@ NETWORKS = ("distill", "base", "540p_sr", "1080p_sr")
 def find_parts(engine: str, names: Sequence[str] = ()) -> tuple[Part, ...]:
     """Return the named parts of an engine, or all that are not optional. Raises: InvalidRequest for a name that is none."""
     if engine not in ENGINES:
+        rest = "; its own network is part base of magihuman" if engine == "magihuman-base" else ""
         raise InvalidRequest(
-            f"weights are published for engine {' or '.join(ENGINES)} alone; got '{engine}'",
+            f"weights are published for engine {' or '.join(ENGINES)} alone; got '{engine}'{rest}",
             field="engine",
         )
     known = {part.name: part for part in PARTS}

@@ -75,7 +75,7 @@ def convert_turbo_vae(folder: Path, target: Path) -> None:
         if not isinstance(values, dict):
             raise ValueError("it is no JSON object")
         TurboVaeConfig.from_published(values)
-    except ValueError as err:
+    except (ValueError, WeightsMissing) as err:
         raise WeightsMissing(f"{configs[0]} is not TurboVAE's config: {err}") from err
     metadata = json.dumps({"format": FORMAT, "config": json.dumps(values)})
     command = [sys.executable, "-m", "happyhorse.model.unpickle", str(checkpoint), str(target), metadata]

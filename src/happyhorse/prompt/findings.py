@@ -16,12 +16,14 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 
+from happyhorse.language import is_foreign
 from happyhorse.prompt import words
 from happyhorse.prompt.lexicon import Part
 from happyhorse.prompt.lines import Quotation, blank
 from happyhorse.prompt.types import Finding, Prompt, Span
-from happyhorse.request import Mode
+from happyhorse.request import LANGUAGE_NAMES, Mode
 
 MIN_WORDS, MAX_WORDS = 20, 60
 ONE_SENTENCE_BELOW_S = 11.0
@@ -114,6 +116,17 @@ def _about_speech(prompt: Prompt, directions: str, facts: Facts) -> list[Finding
     if not _DELIVERY.search(directions) and not prompt.is_edit:
         fix = 'write "speaks to camera" or "with lip-sync" beside the line'
         found.append(Finding("no_delivery", "warning", "a line is quoted, but not how it is delivered", fix))
+    for line in prompt.lines:
+        if is_foreign(line.text):
+            message = f"the line '{shorten(line.text, 40, placeholder='...')}' is in none of the seven languages; it is read as {LANGUAGE_NAMES[line.language]}"
+            found.append(
+                Finding(
+                    "foreign_line",
+                    "warning",
+                    message,
+                    f"write it in one of {', '.join(LANGUAGE_NAMES.values())}",
+                )
+            )
     if facts.duration_s is None:
         return found
     needed = sum(line.seconds for line in prompt.lines)
