@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -226,10 +227,11 @@ def test_the_command_shows_terms_before_it_downloads(tmp_path: Path, server: Fak
     server.repos["Wan-AI/Wan2.2-TI2V-5B-Diffusers"] = {"vae/x.safetensors": SHARD, "vae/config.json": b"{}"}
     environment = {**os.environ, "HF_ENDPOINT": server.url, "HAPPYHORSE_WEIGHTS_DIR": str(tmp_path)}
 
+    command = [sys.executable, "-c", "from happyhorse.cli.app import main; main()", "weights"]
+
     def run(*arguments: str, said: str = "") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "from happyhorse.cli.app import main; main()", "weights", *arguments]
         return subprocess.run(
-            command, capture_output=True, text=True, env=environment, input=said, check=False
+            [*command, *arguments], capture_output=True, text=True, env=environment, input=said, check=False
         )
 
     declined = run("pull", "magihuman", "wan_vae", said="n\n")
@@ -240,6 +242,18 @@ def test_the_command_shows_terms_before_it_downloads(tmp_path: Path, server: Fak
     assert "the question was not answered, so nothing was done; --yes answers it" in unanswered.stderr
     assert "Traceback" not in unanswered.stderr
     assert server.fetched == []
+    asking = subprocess.Popen(
+        [*command, "pull", "magihuman", "wan_vae"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+    assert asking.stderr is not None
+    assert b"Do you accept" in asking.stderr.read(20)
+    asking.send_signal(signal.SIGINT)
+    assert asking.communicate()[1].endswith(b"interrupted\n")
+    assert asking.returncode == 130
     done = run("pull", "magihuman", "wan_vae", "--yes")
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "magihuman" / "wan_vae.manifest.json").read_text())["files"].keys() == {

@@ -64,7 +64,10 @@ def _run(arguments: list[str]) -> int:
         raise
     except OSError as err:
         failure = _Failure(f"{err.filename or 'file system'}: {err.strerror or err}", code="file_error")
-    except Abort:
+    except Abort as err:
+        if isinstance(err.__context__, KeyboardInterrupt):
+            print(file=sys.stderr)  # after the question
+            return _INTERRUPTED
         failure = _Failure("the question was not answered, so nothing was done; --yes answers it", 1)
     except MemoryError:
         text = "out of memory; try a shorter clip, a smaller resolution or --draft"
