@@ -178,16 +178,14 @@ def _verified(store: WeightStore, part: Part, *, values: bool) -> Iterator[str]:
     from happyhorse.engines.magihuman_stored import judge_part
     from happyhorse.hub.origin import check_origin
     from happyhorse.hub.parts import NETWORKS
-    from happyhorse.model.convert import made_turbo_vae
+    from happyhorse.model.convert import TURBO_VAE_FILE
     from happyhorse.model.layouts import read_headers
-    from happyhorse.model.turbo_vae import TurboVae
 
     folder, is_published = store.folder(part), store.manifest(part) is not None
     hashed = "sizes and hashes are right" if is_published else "linked"
     if part.name == "turbo_vae":
-        made = made_turbo_vae(store.root)
-        TurboVae.load(made)
-        yield f"{part.name}: {hashed}; {made.name} can be read"
+        judge_part(store, part.name, values=True)
+        yield f"{part.name}: {hashed}; {TURBO_VAE_FILE} can be read"
     elif part.name in NETWORKS:
         yield f"{part.name}: {_network(part, folder, values=values)}"
         for converted in store.conversions(part):

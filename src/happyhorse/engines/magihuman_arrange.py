@@ -105,7 +105,7 @@ class Arranger:
             ranks=self.ranks.count if self.ranks else 1,
             fp8=self.fp8,
             computing=self.computing,
-            stored=judge_clip(self.store, plan),
+            stored=judge_clip(self.store, plan, values=True),
         )
         if failed is None:
             return choose(total_bytes=total_bytes)

@@ -49,14 +49,15 @@ def check_present(
         )
 
 
-def judge_clip(store: WeightStore, plan: Plan) -> dict[str, NetworkBytes]:
+def judge_clip(store: WeightStore, plan: Plan, *, values: bool = False) -> dict[str, NetworkBytes]:
     """Judge all that a clip needs and that is here; return what its networks take when they are loaded.
 
-    Raises: WeightsMissing for headers that are not those of a part, or for a conversion of another download.
+    With `values` those of the small codecs that are needed last are read too.
+    Raises: WeightsMissing for headers that are not those of a part, for values, or for a conversion of another download.
     """
     for name in (TEXT_ENCODER, *([WAN_VAE] if plan.image else ()), AUDIO_VAE, TURBO_VAE):
         if _is_here(store, part_named(name)):
-            judge_part(store, name)
+            judge_part(store, name, values=values and name in (AUDIO_VAE, TURBO_VAE))
     return stored_bytes(store, networks_of(plan).values())
 
 
@@ -65,10 +66,10 @@ def stored_bytes(store: WeightStore, names: Iterable[str]) -> dict[str, NetworkB
     return {name: _network_bytes(store, name) for name in names if _is_here(store, part_named(name))}
 
 
-def judge_part(store: WeightStore, name: str) -> None:
-    """Judge the text encoder or a codec by its headers, with no value read. Raises: WeightsMissing."""
+def judge_part(store: WeightStore, name: str, *, values: bool = False) -> None:
+    """Judge the text encoder or a codec by its headers; of a codec the `values` too. Raises: WeightsMissing."""
     path = made_turbo_vae(store.root) if name == TURBO_VAE else store.folder(part_named(name))
-    _judge_part(name, path, _state(path))
+    _judge_part(name, path, _state(path), values=values)
 
 
 def network_folder(store: WeightStore, name: str, *, fp8: bool) -> Path:
@@ -103,15 +104,15 @@ def _judged_bytes(folder: Path, _: _State, config: ModelConfig) -> tuple[int, in
 
 
 @lru_cache(maxsize=16)
-def _judge_part(name: str, path: Path, _: _State) -> None:
+def _judge_part(name: str, path: Path, _: _State, *, values: bool) -> None:
     if name == TEXT_ENCODER:
         PromptEncoder.judge(path)
     elif name == WAN_VAE:
-        WanVae.load(only_file(path), values=False)
+        WanVae.load(only_file(path), values=values)
     elif name == AUDIO_VAE:
-        Oobleck.load(only_file(path), values=False)
+        Oobleck.load(only_file(path), values=values)
     else:
-        TurboVae.load(path, values=False)
+        TurboVae.load(path, values=values)
 
 
 def _state(path: Path) -> _State:
