@@ -53,7 +53,7 @@ from happyhorse.training.draw import DrawnPool
 if __name__ == "__main__":
     pool = DrawnPool(make_numbers, key=len, capacity=5)
     pool.batch(1, np.random.default_rng(0))
-    print(pool._worker.pid, flush=True)
+    print(pool._workers[0].pid, flush=True)
     time.sleep(600)
 """
 

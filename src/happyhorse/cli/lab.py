@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from happyhorse.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    import torch
 
 train = typer.Typer(
     help="Train nano's parts; each command goes on where it was killed.", no_args_is_help=True
@@ -22,6 +25,10 @@ _Ball = Annotated[bool, typer.Option("--ball", help="Balls that bounce in the pl
 _Resume = Annotated[bool, typer.Option("--resume/--restart", help="Go on from the state in the folder.")]
 Threads = Annotated[
     int, typer.Option(help="CPU threads of the network; one core stays free for drawing.", min=1)
+]
+_Device = Annotated[str, typer.Option("--device", help="cpu, or cuda for an NVIDIA GPU.", metavar="NAME")]
+_Workers = Annotated[
+    int, typer.Option(help="Processes that draw samples, of each kind; a GPU wants many.", min=1, max=64)
 ]
 _DEFAULT_OUT = Path("runs/nano")
 
@@ -36,6 +43,19 @@ def set_threads(count: int) -> None:
     import torch
 
     torch.set_num_threads(count)
+
+
+def find_device(name: str) -> torch.device:
+    """Raises: InvalidRequest for a device that is none, or that is not here."""
+    import torch
+
+    if name not in ("cpu", "cuda"):
+        raise InvalidRequest(f"device must be cpu or cuda; got '{name[:40]}'", field="device")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InvalidRequest(
+            f"device must be cpu here: torch {torch.__version__} finds no NVIDIA GPU", field="device"
+        )
+    return torch.device(name)
 
 
 @train.command("codec-video")
@@ -55,6 +75,8 @@ def codec_video(
             file_okay=False,
         ),
     ] = None,
+    device: _Device = "cpu",
+    workers: _Workers = 1,
     threads: Threads = 1,
 ) -> None:
     """Train the codec of pictures.
@@ -62,6 +84,7 @@ def codec_video(
     Fits its projection on the world, then trains encoder and decoder.
     """
     from happyhorse.training.codec_video import run
+    from happyhorse.training.machine import Machine
 
     set_threads(threads)
     print(
@@ -71,6 +94,7 @@ def codec_video(
             resume=resume,
             decoder_only=decoder_only,
             network=network,
+            machine=Machine(find_device(device), workers),
             on_report=lambda report: say(str(report)),
         )
     )
@@ -120,6 +144,8 @@ def nano(
         typer.Option("--ratio", help="Draw this ratio (16:9, 9:16, 1:1; repeat for more); all nine else."),
     ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the layers first; needs g++.")] = False,
+    device: _Device = "cpu",
+    workers: _Workers = 1,
     threads: Threads = 1,
 ) -> None:
     """Train the transformer, on the three parts before.
@@ -127,6 +153,7 @@ def nano(
     live.html in the run's folder shows how it goes.
     """
     from happyhorse.training.clips import Codecs
+    from happyhorse.training.machine import Machine
     from happyhorse.training.page import LivePage
     from happyhorse.training.report import Report
     from happyhorse.training.train import BY_RATIO, Trainer, run
@@ -149,7 +176,7 @@ def nano(
             minutes=minutes,
             resume=resume,
             ratios=ratios or (),
-            compiled=compiled,
+            machine=Machine(find_device(device), workers, compiled),
             on_report=on_report,
         )
     )

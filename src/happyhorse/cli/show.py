@@ -169,9 +169,10 @@ def _what(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _sound(plan: Mapping[str, Any]) -> str:
-    if plan["voice"] is None:
+    voice = plan.get("voice")  # a server says nothing of the files it was given
+    if voice is None:
         return {"make": "made", "retain": "kept from the video", "remove": "none"}[plan["sound"]]
-    track = f"voice track of {plan['voice']['duration_s']:.1f} s"
+    track = f"voice track of {voice['duration_s']:.1f} s"
     return (
         f"none; the {track} moves the lips"
         if plan["sound"] == "remove"

@@ -54,7 +54,7 @@ class OobleckConfig:
                 int(decoder["latent_dim"]),
             )
         except (AssertionError, KeyError, TypeError) as err:
-            raise WeightsMissing(f"it cannot be read: {err!r}") from err
+            raise WeightsMissing(f"the config of the audio autoencoder cannot be read: {err!r}") from err
 
 
 class Oobleck(nn.Module):
@@ -90,8 +90,10 @@ class Oobleck(nn.Module):
         if config is None and beside.is_file():
             try:
                 config = OobleckConfig.from_published(json.loads(beside.read_text(encoding="utf-8")))
-            except (ValueError, WeightsMissing) as err:
-                raise WeightsMissing(f"{beside} is not the config of the audio autoencoder: {err}") from err
+            except ValueError as err:
+                raise WeightsMissing(f"{beside} is not JSON: {err}") from err
+            except WeightsMissing as err:
+                raise WeightsMissing(f"{beside}: {err.message}") from err
         with torch.device("cpu" if values else "meta"):
             vae = cls(config or OobleckConfig())
         stored = load_tensors(path) if values else describe_tensors(path)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -302,17 +303,18 @@ class Batch:
     is_photo: Bool[Tensor, " b"]
 
 
-def collate(clips: list[Clip], rng: np.random.Generator) -> Batch:
-    """Stack clips; each brings one of its prompts."""
-    text = np.stack([clip.text[int(rng.integers(len(clip.text)))] for clip in clips])
-    rows = torch.from_numpy(np.stack([clip.phonemes for clip in clips]))
-    video = torch.from_numpy(np.stack([clip.video for clip in clips])).float()
-    audio = torch.from_numpy(np.stack([clip.audio for clip in clips])).float()
+def collate(clips: list[Clip], rng: np.random.Generator, *, device: torch.device | None = None) -> Batch:
+    """Stack clips on a device; each brings one of its prompts."""
+
+    def stacked(arrays: Iterable[NDArray[Any]]) -> Tensor:
+        return torch.from_numpy(np.stack(list(arrays))).to(device)
+
+    rows = stacked(clip.phonemes for clip in clips)
     return Batch(
-        Latents(video, audio),
-        torch.from_numpy(np.stack([clip.weight for clip in clips])).float(),
-        torch.from_numpy(np.stack([clip.mouth for clip in clips])).float(),
-        torch.from_numpy(text).float(),
+        Latents(stacked(clip.video for clip in clips).float(), stacked(clip.audio for clip in clips).float()),
+        stacked(clip.weight for clip in clips).float(),
+        stacked(clip.mouth for clip in clips).float(),
+        stacked(clip.text[int(rng.integers(len(clip.text)))] for clip in clips).float(),
         Phonemes(rows[:, 0].long(), rows[:, 1], rows[:, 2]),
-        torch.tensor([clip.is_photo for clip in clips]),
+        torch.tensor([clip.is_photo for clip in clips], device=device),
     )

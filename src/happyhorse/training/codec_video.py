@@ -25,6 +25,7 @@ from happyhorse.model.pixels import from_bytes
 from happyhorse.model.video_vae import BLOCK_VALUES, SEEN, UPSCALE, VideoVae, VideoVaeConfig, to_blocks
 from happyhorse.shapes import SPACE_STRIDE, TIME_STRIDE
 from happyhorse.training.draw import DrawnPool
+from happyhorse.training.machine import PLAIN, Machine
 from happyhorse.training.redraw import Redrawn, load_network, make_redrawn
 from happyhorse.training.squares import DRAWN, SHOWN, Box, Pictures, make_pictures, make_squares
 from happyhorse.training.state import load_state, save_state
@@ -130,7 +131,7 @@ def drawing_loss(
     All but the edges count more on the face. The third is what a picture that jumps from latent to latent has too much of, and
     even motion nothing; the last is for the few places that are quite wrong: something has moved, and is drawn where it was.
     """
-    weights = face_weights(faces, *true.shape[-2:])
+    weights = face_weights(faces, *true.shape[-2:]).to(true.device)
     wrong = drawn - true
     change = wrong.diff(dim=2)
     errors = wrong.abs(), change.abs(), change.diff(dim=2).abs(), SQUARED_WEIGHT * wrong.square()
@@ -159,14 +160,15 @@ def train_step(
 
     The latents carry noise of random strength, up to `noise`, as those of a transformer do, so the decoder learns to smooth them.
     """
-    pixels = torch.cat([from_bytes(sample.frames) for sample in batch])
-    begun, ended = torch.rand(2, len(batch), 1, 1, 1, 1, generator=generator)
+    device = generator.device
+    pixels = torch.cat([from_bytes(sample.frames) for sample in batch]).to(device)
+    begun, ended = torch.rand(2, len(batch), 1, 1, 1, 1, generator=generator, device=device)
     pixels = torch.where(begun < BEGUN_SHARE, from_first_frame(pixels), pixels)
     true = pixels[:, :, MIDDLE]
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast(device.type, dtype=torch.bfloat16):
         latent = vae.read(shrink(pixels))
-        level = noise * torch.rand(len(batch), 1, 1, 1, 1, generator=generator)
-        seen = latent + level * torch.randn(latent.shape, generator=generator)
+        level = noise * torch.rand(len(batch), 1, 1, 1, 1, generator=generator, device=device)
+        seen = latent + level * torch.randn(latent.shape, generator=generator, device=device)
         seen = torch.where(begun < BEGUN_SHARE, seen[:, :, FIRST_AGAIN], seen)
         seen = torch.where(ended < ENDED_SHARE, seen[:, :, LAST_AGAIN], seen)
         drawn = vae.draw(seen)
@@ -177,9 +179,10 @@ def train_step(
 
 def redraw_step(vae: VideoVae, optimizer: AdamW, batch: list[Redrawn]) -> Tensor:
     """One update on latents as a network says them; return the loss."""
-    true = torch.cat([from_bytes(sample.frames) for sample in batch])
-    latent = torch.stack([torch.from_numpy(sample.latent).float() for sample in batch])
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    device = vae.basis.device
+    true = torch.cat([from_bytes(sample.frames) for sample in batch]).to(device)
+    latent = torch.stack([torch.from_numpy(sample.latent) for sample in batch]).to(device).float()
+    with torch.autocast(device.type, dtype=torch.bfloat16):
         drawn = vae.draw(latent)
     loss = drawing_loss(drawn, true, [sample.face for sample in batch])
     _update(vae, optimizer, loss)
@@ -205,6 +208,7 @@ def run(
     resume: bool,
     decoder_only: bool = False,
     network: Path | None = None,
+    machine: Machine = PLAIN,
     seed: int = 0,
     on_report: Callable[[Report], None] = lambda _: None,
 ) -> Path:
@@ -216,8 +220,9 @@ def run(
     network of other latents.
     """
     torch.manual_seed(seed)
-    rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-    vae = _open(out, resume=resume, network=network)
+    device, workers = machine.device, machine.workers
+    rng, generator = np.random.default_rng(seed), torch.Generator(device).manual_seed(seed)
+    vae = _open(out, resume=resume, network=network).to(device)
     vae.encoder.requires_grad_(requires_grad=not (decoder_only or network is not None))
     trained = [parameter for parameter in vae.parameters() if parameter.requires_grad]
     optimizer = AdamW(trained, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=1e-3)
@@ -236,11 +241,11 @@ def run(
     started = saved = time.monotonic()
     losses: list[Tensor] = []
     with ExitStack() as stack:
-        pool = stack.enter_context(_pool(make_squares, step))
+        pool = stack.enter_context(_pool(make_squares, step, workers))
         again = (
             None
             if network is None
-            else stack.enter_context(_pool(partial(make_redrawn, folder=network), step))
+            else stack.enter_context(_pool(partial(make_redrawn, folder=network), step, workers))
         )
         while (spent := before + (time.monotonic() - started) / 60) < minutes:
             optimizer.param_groups[0]["lr"] = LEARNING_RATE * learning_scale(step, spent / minutes)
@@ -259,7 +264,7 @@ def run(
                 save(spent)
                 saved = time.monotonic()
     save(minutes)
-    fit_motion(vae)
+    fit_motion(vae.cpu())
     vae.save(checkpoint)
     return checkpoint
 
@@ -296,8 +301,10 @@ def _same_latents(one: VideoVae, other: VideoVae) -> bool:
     return one.config == other.config and all(torch.equal(mine[name], theirs[name]) for name in read)
 
 
-def _pool(make: Callable[[range], Iterator[Square]], step: int) -> DrawnPool[Square]:
-    return DrawnPool(make, key=_shape, capacity=1200, passes=4.0, first_seed=step * BATCH + 1)
+def _pool(make: Callable[[range], Iterator[Square]], step: int, workers: int) -> DrawnPool[Square]:
+    return DrawnPool(
+        make, key=_shape, capacity=1200, passes=4.0, first_seed=step * BATCH + 1, workers=workers
+    )
 
 
 def _shape(sample: Pictures | Redrawn) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Drawing while training: a worker process makes samples, a pool keeps the newest and hands out batches.
+"""Drawing while training: worker processes make samples, a pool keeps the newest and hands out batches.
 
 Nothing is stored on disk: a sample is a pure function of its seed, and the pool is passed over several times while new
 samples keep arriving.
@@ -24,7 +24,10 @@ CHUNK = 16
 
 
 def _work(
-    make: Callable[[range], Iterable[Sample]], first_seed: int, samples: "multiprocessing.Queue[Sample]"
+    make: Callable[[range], Iterable[Sample]],
+    first_seed: int,
+    stride: int,
+    samples: "multiprocessing.Queue[Sample]",
 ) -> None:
     import torch  # noqa: PLC0415 - only to stay on one core
 
@@ -41,14 +44,14 @@ def _work(
                 with suppress(queue.Full):
                     samples.put(sample, timeout=1.0)
                     break
-        seed += CHUNK
+        seed += stride
 
 
 class DrawnPool(Generic[Sample]):
-    """Samples of one kind: `make(seeds)` runs in a worker process, `batch` draws from the newest `capacity` of them.
+    """Samples of one kind: `make(seeds)` runs in worker processes, `batch` draws from the newest `capacity` of them.
 
     `make` must be picklable; samples of one batch share their `key`. Each sample is used about `passes` times in all, so that
-    drawing takes no more of the machine than it must. Use as a context manager: leaving it ends the worker.
+    drawing takes no more of the machine than it must. Use as a context manager: leaving it ends the workers.
     """
 
     def __init__(
@@ -59,18 +62,25 @@ class DrawnPool(Generic[Sample]):
         capacity: int,
         passes: float = 1.0,
         first_seed: int = 0,
+        workers: int = 1,
     ) -> None:
         context = multiprocessing.get_context("spawn")
-        self._samples: multiprocessing.Queue[Sample] = context.Queue(maxsize=16)
+        self._samples: multiprocessing.Queue[Sample] = context.Queue(maxsize=CHUNK * workers)
         self._key = key
         self._capacity = capacity
         self._passes = passes
         self._kept: dict[object, deque[Sample]] = {}
         self.num_drawn = self.num_used = 0
-        self._worker: SpawnProcess = context.Process(
-            target=_work, args=(make, first_seed, self._samples), daemon=True
-        )
-        self._worker.start()
+        self._workers: list[SpawnProcess] = [
+            context.Process(
+                target=_work,
+                args=(make, first_seed + CHUNK * number, CHUNK * workers, self._samples),
+                daemon=True,
+            )
+            for number in range(workers)
+        ]
+        for worker in self._workers:
+            worker.start()
 
     def __enter__(self) -> "DrawnPool[Sample]":
         return self
@@ -78,8 +88,9 @@ class DrawnPool(Generic[Sample]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._worker.kill()
-        self._worker.join()
+        for worker in self._workers:
+            worker.kill()
+            worker.join()
 
     def _collect(self, *, wait: bool) -> None:
         """Take what is ready, but no more than training needs: a full queue puts the worker to sleep."""
@@ -89,8 +100,8 @@ class DrawnPool(Generic[Sample]):
             except queue.Empty:
                 if not wait:
                     return
-                if not self._worker.is_alive():
-                    raise RuntimeError("the drawing process ended; see its messages above") from None
+                if not all(worker.is_alive() for worker in self._workers):
+                    raise RuntimeError("a drawing process ended; see its messages above") from None
                 continue
             kept = self._kept.setdefault(self._key(sample), deque(maxlen=self._capacity))
             kept.append(sample)

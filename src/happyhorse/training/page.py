@@ -126,20 +126,20 @@ def draw_samples(trainer: Trainer, clips: list[Clip]) -> NDArray[np.uint8]:
     rows = []
     for number, clip in enumerate(clips):
         true = torch.from_numpy(clip.video).float()[None]
-        made = _generate(trainer, clip, torch.Generator().manual_seed(number)).video
+        made = _generate(trainer, clip, torch.Generator(trainer.device).manual_seed(number)).video.cpu()
         rows += [_strip(vae.decode(latent)) for latent in (true, made)]
     return np.concatenate(rows)
 
 
 def _generate(trainer: Trainer, clip: Clip, generator: torch.Generator) -> Latents:
-    ids, starts, durations = torch.from_numpy(clip.phonemes)[:, None]
+    ids, starts, durations = torch.from_numpy(clip.phonemes)[:, None].to(trainer.device)
     told, nothing = (
         velocity_of(trainer.ema, text=text[None], phonemes=Phonemes(ids.long(), starts, durations))
-        for text in (torch.from_numpy(clip.text[0]).float(), trainer.null_text)
+        for text in (torch.from_numpy(clip.text[0]).to(trainer.device).float(), trainer.null_text)
     )
     noise = Latents(
         video_noise((1, *clip.video.shape), shared=SAMPLER.shared_noise, generator=generator),
-        torch.randn(1, *clip.audio.shape, generator=generator),
+        torch.randn(1, *clip.audio.shape, generator=generator, device=trainer.device),
     )
     return denoise(
         told,

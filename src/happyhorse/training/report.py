@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
+import torch
 from torch import Tensor
 
 
@@ -35,19 +35,19 @@ class Tally:
     """Gathers losses between two reports."""
 
     def __init__(self) -> None:
-        self._values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        self._values: dict[str, dict[str, list[Tensor]]] = defaultdict(lambda: defaultdict(list))
         self._count, self._started = 0, time.monotonic()
 
     def add(self, kind: str, losses: Mapping[str, Tensor]) -> None:
         """Note one step's losses on a batch of this kind."""
         self._count += 1
         for name, loss in losses.items():
-            self._values[name][kind].append(loss.item())
+            self._values[name][kind].append(loss.detach())  # read when it is told: a GPU need not wait
 
     def report(self, step: int, minutes: float, stage: int, num_drawn: Mapping[str, int]) -> Report:
         """Return the means of what was added."""
         losses = {
-            name: {kind: float(np.mean(values)) for kind, values in by_kind.items()}
+            name: {kind: float(torch.stack(values).mean()) for kind, values in by_kind.items()}
             for name, by_kind in self._values.items()
         }
         return Report(

@@ -28,6 +28,7 @@ from happyhorse.model.video_vae import VideoVae
 from happyhorse.shapes import PATCH
 from happyhorse.training.clips import Batch, Clip, Codecs, Kind, collate, make_clips
 from happyhorse.training.draw import DrawnPool
+from happyhorse.training.machine import CPU, PLAIN, Machine
 from happyhorse.training.report import Report, Tally
 from happyhorse.training.state import load_state, save_state
 from happyhorse.training.tutor import WEIGHT as TUTOR_WEIGHT
@@ -110,22 +111,27 @@ class Noised:
 
 
 def add_noise(batch: Batch, null_text: Float[Tensor, "m ct"], generator: torch.Generator) -> Noised:
-    """Noise a batch at random levels; some prompts are dropped, some first frames and some sound tracks stay clean."""
+    """Noise a batch at random levels; some prompts are dropped, some first frames and some sound tracks stay clean.
+
+    All is on the generator's device.
+    """
     clean = batch.clean
     b, frames = clean.video.shape[0], clean.video.shape[2]
-    noise = Latents(
-        video_noise(tuple(clean.video.shape), shared=SHARED_NOISE, generator=generator),
-        torch.randn(clean.audio.shape, generator=generator),
-    )
-    sigma = noise_levels(b, generator)
-    video_mask = torch.ones(b, 1, frames, 1, 1)
-    audio_mask = torch.ones(b, 1, 1)
-    drop = torch.full((b,), DROP_TEXT)
-    if frames > 1 and clean.video.numel():
-        given = batch.is_photo | (torch.rand(b, generator=generator) < FIRST_FRAME)
-        video_mask[given, :, 0] = 0
-        drop[given] = DROP_TEXT_OF_GIVEN
-        audio_mask[torch.rand(b, generator=generator) < CLEAN_AUDIO] = 0
+    with generator.device:
+        noise = Latents(
+            video_noise(tuple(clean.video.shape), shared=SHARED_NOISE, generator=generator),
+            torch.randn(clean.audio.shape, generator=generator),
+        )
+        sigma = noise_levels(b, generator)
+        video_mask = torch.ones(b, 1, frames, 1, 1)
+        audio_mask = torch.ones(b, 1, 1)
+        drop = torch.full((b,), DROP_TEXT)
+        if frames > 1 and clean.video.numel():
+            given = batch.is_photo | (torch.rand(b, generator=generator) < FIRST_FRAME)
+            video_mask[given, :, 0] = 0
+            drop[given] = DROP_TEXT_OF_GIVEN
+            audio_mask[torch.rand(b, generator=generator) < CLEAN_AUDIO] = 0
+        dropped = (torch.rand(b, generator=generator) < drop).view(b, 1, 1)
     video_sigma = sigma.view(b, 1, 1, 1, 1) * video_mask
     audio_sigma = sigma.view(b, 1, 1) * audio_mask
     seen = Latents(
@@ -133,7 +139,6 @@ def add_noise(batch: Batch, null_text: Float[Tensor, "m ct"], generator: torch.G
         clean.audio + audio_sigma * (noise.audio - clean.audio),
     )
     velocity = Latents(noise.video - clean.video, noise.audio - clean.audio)
-    dropped = (torch.rand(b, generator=generator) < drop).view(b, 1, 1)
     text = torch.where(dropped, null_text, batch.text)
     return Noised(
         seen,
@@ -158,7 +163,7 @@ def predict(model: Transformer, noised: Noised, text: Float[Tensor, "b m ct"]) -
         phonemes=noised.phonemes,
         first_frame=noised.first_frame,
     )
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast(text.device.type, dtype=torch.bfloat16):
         velocity: Latents = model(sequence)
     return velocity
 
@@ -198,29 +203,29 @@ def learning_scale(step: int, progress: float) -> float:
 
 
 class Trainer:
-    """The state of one run: network, its average, optimizers, counters."""
+    """The state of one run: network, its average, optimizers, counters. All of it is on one device; what is drawn is not."""
 
-    def __init__(self, config: ModelConfig, codecs: Codecs, *, seed: int) -> None:
+    def __init__(self, config: ModelConfig, codecs: Codecs, *, seed: int, device: torch.device = CPU) -> None:
         torch.manual_seed(seed)
-        self.codecs = codecs
-        self.model = Transformer(config)
+        self.codecs, self.device = codecs, device
+        self.model = Transformer(config).to(device)
         self.ema = copy.deepcopy(self.model).requires_grad_(requires_grad=False)
-        self.tutor = Tutor(self.model)
+        self.tutor = Tutor(self.model).to(device)
         self.optimizers = make_optimizers(self.model)
         self.optimizers["tutor"] = AdamW(self.tutor.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98))
         self.base_rates = {name: opt.param_groups[0]["lr"] for name, opt in self.optimizers.items()}
         self.weights = Weights(
-            channel_weights(VideoVae.load(codecs.video).scale),
-            channel_weights(AudioVae.load(codecs.audio).encoder.spread),
+            channel_weights(VideoVae.load(codecs.video).scale).to(device),
+            channel_weights(AudioVae.load(codecs.audio).encoder.spread).to(device),
         )
-        self.null_text = TextEncoder.load(codecs.text).encode([""])[0].detach().clone()
+        self.null_text = TextEncoder.load(codecs.text).encode([""])[0].detach().clone().to(device)
         self.step, self.minutes = 0, 0.0
         self.rng = np.random.default_rng(seed)
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator(device).manual_seed(seed)
 
     def train_step(self, clips: list[Clip], *, progress: float) -> dict[str, Tensor]:
         """One update; return its losses; `progress` is the share of the run that is over."""
-        noised = add_noise(collate(clips, self.rng), self.null_text, self.generator)
+        noised = add_noise(collate(clips, self.rng, device=self.device), self.null_text, self.generator)
         scale = learning_scale(self.step, progress)
         for name, optimizer in self.optimizers.items():
             optimizer.param_groups[0]["lr"] = self.base_rates[name] * scale
@@ -290,19 +295,18 @@ def run(
     minutes: float,
     resume: bool,
     ratios: Sequence[str] = (),
-    compiled: bool = False,
+    machine: Machine = PLAIN,
     seed: int = 0,
     on_report: Callable[[Report, Trainer], None] = lambda _report, _trainer: None,
 ) -> Path:
     """Train until `minutes` (those of earlier runs included) have passed; return the checkpoint, out/transformer.safetensors.
 
-    `ratios` spends a small machine's time on a few shapes (keys of BY_RATIO; none: all nine). `compiled` needs a C++ compiler, takes minutes to start, and makes
-    steps 1.6 times as fast afterwards (two cores with AMX).
+    `ratios` spends a small machine's time on a few shapes (keys of BY_RATIO; none: all nine).
     """
-    trainer = Trainer(PRESETS["nano"], codecs, seed=seed)
+    trainer = Trainer(PRESETS["nano"], codecs, seed=seed, device=machine.device)
     if resume:
         trainer.load(out)
-    if compiled:
+    if machine.compiled:
         compile_layers(trainer.model)
     before, started = trainer.minutes, time.monotonic()
     saved = started
@@ -327,7 +331,12 @@ def run(
                 first_seed = 1 + trainer.step * 1000
                 pools[name] = stack.enter_context(
                     DrawnPool(
-                        make, key=_shape, capacity=CAPACITY[name], passes=PASSES[name], first_seed=first_seed
+                        make,
+                        key=_shape,
+                        capacity=CAPACITY[name],
+                        passes=PASSES[name],
+                        first_seed=first_seed,
+                        workers=machine.workers,
                     )
                 )
             losses = trainer.train_step(pools[name].batch(BATCH[name], trainer.rng), progress=progress)

@@ -30,6 +30,11 @@ class PretendedGpu(TorchFunctionMode):
         self.calls = 0
         make = Tensor._make_subclass  # of parameters; modes are not asked for it
         monkeypatch.setattr(Tensor, "_make_subclass", lambda *a, **k: placed(make(*a, **k), place(a[1])))
+        autocast = torch.autocast
+        monkeypatch.setattr(torch, "autocast", lambda _, *how, **named: autocast(CPU.type, *how, **named))
+        is_enabled = torch.is_autocast_enabled
+        monkeypatch.setattr(torch, "is_autocast_enabled", lambda _: is_enabled(CPU.type))
+        monkeypatch.setattr(torch.amp, "is_autocast_available", lambda _: True)
         monkeypatch.setattr(torch, "Generator", _Generator)
         monkeypatch.setattr(torch, "get_device_module", lambda _: torch.cpu)
         monkeypatch.setattr(torch.cuda, "Event", _Event)
