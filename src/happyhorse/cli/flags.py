@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_AS_NAMED = "image video voice duration resolution ratio reframe seed language watermark audio engine draft output mode"
+_AS_NAMED = "image video voice device duration resolution ratio reframe seed language watermark audio engine draft output mode"
 _FLAGS = {
     "references": "--ref",
     "reference": "--ref",
