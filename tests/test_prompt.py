@@ -194,6 +194,26 @@ FULL = (
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "ＯＫ！",
+        "Hello, wörld",
+        "你好，世界",
+        "いすゞです",
+        "Ça va ? ¡",
+        "π",
+        "12 34",
+        "🙂🙂",
+        "안녕하세요",
+        "Œuvre naïve",
+    ],
+)
+def test_a_line_of_the_seven_languages_is_not_called_foreign(line):
+    found = read_prompt(f'A man says: "{line}"', mode="t2v", duration_s=5).findings
+    assert "foreign_line" not in {each.code for each in found}
+
+
+@pytest.mark.parametrize(
     ("text", "facts", "code"),
     [
         ("A cat sits.", {}, "too_short"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 
 from happyhorse.prompt import words
@@ -16,7 +17,8 @@ _HANGUL = r"\u1100-\u11ff\u3131-\u318e\uac00-\ud7af"
 _CJK_WIDTH = re.compile(rf"[{_HAN}{_KANA}{_HANGUL}\u3000-\u303f\uff00-\uffef]")
 
 
-_LETTERS = re.compile(rf"[a-zA-ZÀ-ÖØ-öø-ÿŒœ{_HAN}{_KANA}{_HANGUL}]")
+_LETTERS = re.compile(rf"[a-zA-ZÀ-ÖØ-öø-ÿŒœ{_HAN}{_KANA}\u309d\u309e\u30fd\u30fe{_HANGUL}]")
+_SPANISH = re.compile(r"[¿¡]\s*\w")
 _CANTONESE = re.compile(words.CANTONESE_ONLY)
 
 
@@ -30,9 +32,10 @@ def is_foreign(text: str) -> bool:
 
     Others that are written in Latin letters do not show it.
     """
+    text = unicodedata.normalize("NFKC", text)  # full-width letters are Latin ones
     letters = [character for character in text if character.isalpha()]
-    known = sum(_LETTERS.match(character) is not None for character in letters)
-    return 2 * known < len(letters) or "¿" in text or "¡" in text
+    others = sum(_LETTERS.match(character) is None for character in letters)
+    return others > max(1, len(letters) / 2) or _SPANISH.search(text) is not None
 
 
 def has_letters(text: str) -> bool:

@@ -133,20 +133,13 @@ def names_in(value: str) -> tuple[str, ...]:
 
 
 def _flag(value: str | None, name: str) -> bool:
-    known = {
-        "1": True,
-        "true": True,
-        "yes": True,
-        "on": True,
-        "0": False,
-        "false": False,
-        "no": False,
-        "off": False,
-    }
-    found = known.get((value or "0").lower())
-    if found is None:
-        raise InvalidRequest(f"HAPPYHORSE_{name} must be 1 or 0; got '{value[:40] if value else ''}'")
-    return found
+    said = (value or "0").lower()
+    if said not in _ON | _OFF:
+        raise InvalidRequest(f"HAPPYHORSE_{name} must be 1 or 0; got '{said[:40]}'")
+    return said in _ON
+
+
+_ON, _OFF = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
 def _count(value: str | None, name: str) -> int | None:

@@ -464,7 +464,7 @@ def test_what_the_weights_cannot_do_is_refused_in_the_plan(tmp_path):
 def test_without_weights_or_a_gpu_one_sentence_says_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(
         WeightsMissing,
-        match=r"pull magihuman distill turbo_vae text_encoder audio_vae; .*: 540p_sr 1080p_sr wan_vae$",
+        match=r"pull magihuman distill turbo_vae text_encoder audio_vae; depending on the clip also 540p_sr \(480P and 720P\), 1080p_sr \(1080P\), wan_vae \(first frames",
     ):
         open_engine("magihuman", tmp_path)
     for part in PARTS:

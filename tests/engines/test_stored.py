@@ -10,9 +10,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from tiny_magihuman import DISTILLED
 from tiny_release import expect_tiny_release, write_conversions, write_release
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
 
 from happyhorse.engines import magihuman_stored
-from happyhorse.engines.magihuman_stored import judge_clip
+from happyhorse.engines.magihuman_stored import judge_clip, judge_networks
 from happyhorse.engines.plan import plan
 from happyhorse.errors import WeightsMissing
 from happyhorse.hub.origin import ORIGIN_FILE
@@ -82,7 +84,8 @@ def _change(path, how):
     save_file({**tensors, name: how(tensors[name])}, path, metadata=metadata)
 
 
-PARTS = ("distill", "540p_sr", "540p_sr-fp8", "text_encoder", "wan_vae", "audio_vae", "turbo_vae")
+PARTS = ("distill", "540p_sr", "text_encoder", "wan_vae", "audio_vae", "turbo_vae")
+NETWORKS = ("distill", "540p_sr")
 FAULTS = (
     (Path.unlink, r" has 0 | lacks | is not made | has neither "),
     (cut, "is not a complete safetensors file"),
@@ -94,6 +97,7 @@ def test_a_whole_release_is_judged_right(store, clip):
     assert judge_clip(store, clip, values=True).keys() == {"distill", "540p_sr"}
 
 
+NO_WORDS = Tokenizer(BPE()).to_str()
 ALONE = (
     "wan_vae",
     Path.unlink,
@@ -121,13 +125,56 @@ def test_values_of_what_is_needed_last_are_judged_too(store, clip, damage, part)
         judge_clip(store, clip, values=True)
 
 
-def test_a_conversion_of_another_download_is_named_before_a_pass(store, clip):
+@pytest.mark.parametrize(("fault", "said"), FAULTS, ids=("missing", "cut", "another shape"))
+def test_a_damaged_conversion_is_named_only_where_it_would_be_used(store, clip, damage, fault, said):
+    counted = judge_clip(store, clip)
+    damage("540p_sr-fp8", fault)
+    assert judge_clip(store, clip) == counted
+    judge_networks(store, NETWORKS, fp8=False)
+    with pytest.raises(WeightsMissing, match=said):
+        judge_networks(store, NETWORKS, fp8=True)
+
+
+def test_a_conversion_of_another_download_is_named_only_where_it_would_be_used(store, clip):
     record = store.root / "540p_sr-fp8" / ORIGIN_FILE
     record.write_text(Manifest("someone/else", "", {"model.safetensors": File(1)}).to_json())
-    with pytest.raises(WeightsMissing, match=r"540p_sr-fp8 was not made of the \S+ of "):
-        judge_clip(store, clip)
-    record.unlink()
     judge_clip(store, clip)
+    judge_networks(store, NETWORKS, fp8=False)
+    with pytest.raises(WeightsMissing, match=r"540p_sr-fp8 was not made of the \S+ of "):
+        judge_networks(store, NETWORKS, fp8=True)
+    record.unlink()
+    judge_networks(store, NETWORKS, fp8=True)
+
+
+@pytest.mark.parametrize("part", ["text_encoder", "wan_vae", "audio_vae", "turbo_vae"])
+def test_values_that_are_no_floats_are_named_before_a_pass(store, clip, damage, part):
+    damage(part, lambda path: _change(path, lambda tensor: tensor.int()))
+    with pytest.raises(WeightsMissing, match=r"is stored as (I32|int32); "):
+        judge_clip(store, clip)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("tokenizer.json", None, "lacks tokenizer.json"),
+        ("tokenizer.json", '{"version": "1.0"', "holds no tokenizer that can be read: "),
+        ("tokenizer.json", NO_WORDS, "holds a tokenizer that reads 'A woman walks in the rain.' as 0 tokens"),
+        ("config.json", None, "lacks tensors of the text encoder"),
+        ("config.json", "{}", "text_encoder"),
+    ],
+)
+def test_a_text_encoder_that_cannot_read_is_named_before_a_pass(store, clip, name, content, said):
+    path = store.root / "text_encoder" / name
+    whole = path.read_text()
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    try:
+        with pytest.raises(WeightsMissing, match=said) as caught:
+            judge_clip(store, clip)
+        assert "\n" not in caught.value.message
+    finally:
+        path.write_text(whole)
 
 
 def test_a_clip_without_a_first_frame_needs_nothing_that_encodes_one(store, clip, damage):

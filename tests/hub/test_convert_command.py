@@ -94,7 +94,7 @@ def test_a_conversion_is_held_against_the_part_it_was_made_of(
 def test_a_conversion_is_listed_and_verified_as_a_part_is(store: WeightStore) -> None:
     run("convert", "magihuman", "distill", "--fp8")
     folder = store.conversion(PART, "fp8")
-    assert re.search(r"distill-fp8, made of it: 0\.0 GB here", run("list", "magihuman"))
+    assert re.search(r"distill-fp8, a conversion: 0\.0 GB here", run("list", "magihuman"))
     assert "distill-fp8: fp8 layout, " in run("verify", "magihuman", "distill")
     with pytest.raises(WeightsMissing, match=r"distill-fp8 exists already; remove it to convert"):
         run("convert", "magihuman", "distill", "--fp8")
@@ -128,6 +128,7 @@ def _text_encoder(folder: Path) -> None:
     t5gemma = pytest.importorskip("transformers.models.t5gemma")
     tokenizers = pytest.importorskip("tokenizers")
     words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    words.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     transformers.PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]").save_pretrained(folder)
     sizes = {"vocab_size": 4, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "head_dim": 4}
     half = t5gemma.T5GemmaModuleConfig(**sizes, num_attention_heads=2, num_key_value_heads=1)

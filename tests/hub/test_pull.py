@@ -131,13 +131,19 @@ def test_what_could_not_be_finished_is_not_begun(
     check_pull(store, Hub(server.url, token="hf_x"), manifests)
     _pull(store, Hub(server.url, token="hf_x"), parts[0])
     check_pull(store, hub, {parts[0]: manifests[parts[0]]})  # which is here
+    server.repos["someone/release"] = {**server.repos["someone/release"], "net/a.safetensors": SHARD[::-1]}
+    anew = Hub(server.url, token="hf_x").describe(parts[0])
+    with pytest.raises(Forbidden, match=r"^someone/release is gated"):
+        check_pull(store, hub, {parts[0]: anew})
+    server.repos["someone/release"] = server.repos["someone/else"]
     server.gated.clear()
     free = 1_500_000 + GB
     monkeypatch.setattr(pull.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     check_pull(store, hub, manifests)
     third = replace(PART, name="third", gated=True)
     with pytest.raises(
-        WeightsMissing, match=r"someone/else, third need 1\.0 GB more and 1\.0 GB are free at "
+        WeightsMissing,
+        match=r"someone/else, third need 1\.00 GB, one to spare included, and 1\.00 GB are free at ",
     ):
         check_pull(store, hub, {parts[1]: manifests[parts[1]], third: hub.describe(third)})
     assert not store.folder(third).exists()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from happyhorse.engines.cards import Card
     from happyhorse.engines.memory import Computing, Stored
     from happyhorse.engines.plan import Plan
+    from happyhorse.hub.store import WeightStore
     from happyhorse.settings import Settings
 
 _GB = 1e9
@@ -39,20 +40,31 @@ def memory_of(decided: Plan, gpu: str | None, settings: Settings) -> list[dict[s
     if card is None:
         usual = tuple(replace(each, ranks=ranks) for each in USUAL_CARDS)
         return memory_on_each(decided, usual, fp8=settings.fp8, computing=computing, stored=stored)
-    return [memory_on(decided, card, fp8=settings.fp8, computing=computing, stored=stored)]
+    found = memory_on(decided, card, fp8=settings.fp8, computing=computing, stored=stored)
+    if stored:
+        from happyhorse.engines.magihuman_stored import judge_networks
+        from happyhorse.engines.memory import arrangement
+
+        judge_networks(_store(settings), stored, fp8=arrangement(str(found["arrangement"])).fp8)
+    return [found]
 
 
 def _stored(decided: Plan, settings: Settings) -> Stored:
     """What the networks of a clip take, as far as they are here; all that it needs and is here is judged."""
     from happyhorse.engines.memory import NOTHING_STORED
-    from happyhorse.hub.store import WeightStore
 
-    store = WeightStore(settings.weights_dir / "magihuman")
+    store = _store(settings)
     if not store.root.is_dir():
         return NOTHING_STORED
     from happyhorse.engines.magihuman_stored import judge_clip
 
     return judge_clip(store, decided)
+
+
+def _store(settings: Settings) -> WeightStore:
+    from happyhorse.hub.store import WeightStore
+
+    return WeightStore(settings.weights_dir / "magihuman")
 
 
 def _num_ranks() -> int:

@@ -73,7 +73,7 @@ def list_parts(engine: _Engine) -> None:
         print(f"{'':<13} {part.purpose}; {needed}; {part.licence.name}{', gated' if part.gated else ''}")
         for converted in store.conversions(part):
             size = sum(file.stat().st_size for file in converted.iterdir())
-            print(f"{'':<13} {converted.name}, made of it: {size / GB:.1f} GB here")
+            print(f"{'':<13} {converted.name}, a conversion: {size / GB:.1f} GB here")
 
 
 @weights.command()
@@ -189,8 +189,9 @@ def _verified(store: WeightStore, part: Part, *, values: bool) -> Iterator[str]:
     elif part.name in NETWORKS:
         yield f"{part.name}: {_network(part, folder, values=values)}"
         for converted in store.conversions(part):
+            judged = _network(part, converted, values=values)
             yield check_origin(store, part, converted)
-            yield f"{converted.name}: {_network(part, converted, values=values)}"
+            yield f"{converted.name}: {judged}"
     elif is_published:
         yield f"{part.name}: {hashed}"
     else:

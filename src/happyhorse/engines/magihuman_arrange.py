@@ -18,11 +18,12 @@ from happyhorse.engines.magihuman import AUDIO_VAE, TEXT_ENCODER, TURBO_VAE, WAN
 from happyhorse.engines.magihuman_stored import (
     check_present,
     judge_clip,
+    judge_networks,
     network_folder,
     part_named,
     stored_bytes,
 )
-from happyhorse.engines.memory import Arrangement, Computing, MemoryPlan, plan_memory
+from happyhorse.engines.memory import Arrangement, Computing, MemoryPlan, networks_of, plan_memory
 from happyhorse.engines.plan import Plan
 from happyhorse.errors import OutOfMemory
 from happyhorse.hub.origin import check_origin
@@ -85,6 +86,7 @@ class Arranger:
         check_present(plan.engine, self.store, [self.parts[name] for name in needed])
         free_bytes, total_bytes = gpu_bytes(self.device)
         found, before = self._choose(plan, free_bytes, total_bytes, failed), self.found
+        judge_networks(self.store, networks_of(plan).values(), fp8=found.arrangement.fp8)
         if before is None or found.arrangement != before.arrangement:
             self.arranged.release()
             loader = self._loader(found.arrangement)

@@ -20,7 +20,7 @@ from happyhorse.hub.store import WeightStore
 from happyhorse.model.checkpoint import only_file
 from happyhorse.model.config import ModelConfig
 from happyhorse.model.convert import made_turbo_vae
-from happyhorse.model.layouts import judged_shards
+from happyhorse.model.layouts import Shards, judged_shards
 from happyhorse.model.oobleck import Oobleck
 from happyhorse.model.release import NETWORKS
 from happyhorse.model.t5gemma import PromptEncoder
@@ -34,15 +34,14 @@ _State = tuple[tuple[Path, int, int], ...]
 def check_present(
     name: str, store: WeightStore, parts: Iterable[Part], *, some_clips: Iterable[Part] = ()
 ) -> None:
-    """Look for the weights that engine `name` needs; those that only `some_clips` need are asked for together with others.
+    """Look for the weights that engine `name` needs; those that only `some_clips` need are named together with others.
 
     Raises: WeightsMissing naming the parts that are not here and how to get them.
     """
-    absent, more = (
-        " ".join(part.name for part in asked if not _is_here(store, part)) for asked in (parts, some_clips)
-    )
+    absent = " ".join(part.name for part in parts if not _is_here(store, part))
+    more = ", ".join(f"{part.name} ({part.purpose})" for part in some_clips if not _is_here(store, part))
     if absent:
-        rest = f"; larger clips, or those with a first frame, need as well: {more}" if more else ""
+        rest = f"; depending on the clip also {more}" if more else ""
         raise WeightsMissing(
             f"{name} needs weights that are not in {store.root}; get them with: happyhorse weights pull "
             f"magihuman {absent}{rest}"
@@ -53,7 +52,8 @@ def judge_clip(store: WeightStore, plan: Plan, *, values: bool = False) -> dict[
     """Judge all that a clip needs and that is here; return what its networks take when they are loaded.
 
     With `values` those of the small codecs that are needed last are read too.
-    Raises: WeightsMissing for headers that are not those of a part, for values, or for a conversion of another download.
+    What is wrong with a conversion is said by `judge_networks`, when it is known that it would be used.
+    Raises: WeightsMissing for headers that are not those of a part, or for values.
     """
     for name in (TEXT_ENCODER, *([WAN_VAE] if plan.image else ()), AUDIO_VAE, TURBO_VAE):
         if _is_here(store, part_named(name)):
@@ -63,7 +63,21 @@ def judge_clip(store: WeightStore, plan: Plan, *, values: bool = False) -> dict[
 
 def stored_bytes(store: WeightStore, names: Iterable[str]) -> dict[str, NetworkBytes]:
     """Judge those of some networks that are here; return what each takes when it is loaded. Raises: as `judge_clip`."""
-    return {name: _network_bytes(store, name) for name in names if _is_here(store, part_named(name))}
+    return {
+        name: NetworkBytes(_loaded_bytes(store, name, fp8=False), _loaded_bytes(store, name, fp8=True))
+        for name in names
+        if _is_here(store, part_named(name))
+    }
+
+
+def judge_networks(store: WeightStore, names: Iterable[str], *, fp8: bool) -> None:
+    """Judge those of some networks that are here, as an arrangement with or without `fp8` reads them.
+
+    Raises: WeightsMissing for a damaged conversion, or for one of another download.
+    """
+    for name in names:
+        if _is_here(store, part_named(name)):
+            _judge_network(store, name, network_folder(store, name, fp8=fp8))
 
 
 def judge_part(store: WeightStore, name: str, *, values: bool = False) -> None:
@@ -88,19 +102,27 @@ def _is_here(store: WeightStore, part: Part) -> bool:
     return store.status(part).state in ("complete", "linked")
 
 
-def _network_bytes(store: WeightStore, name: str) -> NetworkBytes:
-    for converted in store.conversions(part_named(name)):
-        check_origin(store, part_named(name), converted)
-    folders = [network_folder(store, name, fp8=fp8) for fp8 in (False, True)]
-    as_stored, in_fp8 = (_judged_bytes(folder, _state(folder), NETWORKS[name].config) for folder in folders)
-    return NetworkBytes(as_stored[0], in_fp8[1])
+def _loaded_bytes(store: WeightStore, name: str, *, fp8: bool) -> int:
+    """What a network takes when it is loaded; a conversion that is of no use counts as if it were not there."""
+    own, folder = store.folder(part_named(name)), network_folder(store, name, fp8=fp8)
+    try:
+        return _judge_network(store, name, folder).loaded_bytes(fp8=fp8)
+    except WeightsMissing:
+        if folder == own:
+            raise
+        return _judge_network(store, name, own).loaded_bytes(fp8=fp8)
+
+
+def _judge_network(store: WeightStore, name: str, folder: Path) -> Shards:
+    part = part_named(name)
+    if folder != store.folder(part):
+        check_origin(store, part, folder)
+    return _judged_shards(folder, _state(folder), NETWORKS[name].config)
 
 
 @lru_cache(maxsize=16)
-def _judged_bytes(folder: Path, _: _State, config: ModelConfig) -> tuple[int, int]:
-    """What a network takes as it is stored, and in eight bits."""
-    shards = judged_shards(folder, config)
-    return shards.loaded_bytes(fp8=False), shards.loaded_bytes(fp8=True)
+def _judged_shards(folder: Path, _: _State, config: ModelConfig) -> Shards:
+    return judged_shards(folder, config)
 
 
 @lru_cache(maxsize=16)

@@ -87,7 +87,9 @@ def check_pull(store: WeightStore, hub: Hub, manifests: Mapping[Part, Manifest])
     """
     for part in manifests:
         _check_no_link(store.folder(part))
-    hub.check_access([part for part in manifests if part.gated and store.status(part).state != "complete"])
+    hub.check_access(
+        [part for part, manifest in manifests.items() if part.gated and _lacks(store, part, manifest)]
+    )
     _check_space(store, manifests)
 
 
@@ -121,20 +123,30 @@ def _check_no_link(folder: Path) -> None:
 
 
 def _check_space(store: WeightStore, manifests: Mapping[Part, Manifest]) -> None:
-    needed = _SPARE_BYTES + sum(
-        file.size
-        for part, manifest in manifests.items()
-        for name, file in manifest.files.items()
-        if not (store.folder(part) / name).is_file()
-    )
+    lacked = {part.name: _lacks(store, part, manifest) for part, manifest in manifests.items()}
+    needed = _SPARE_BYTES + sum(file.size for files in lacked.values() for file in files)
     free = shutil.disk_usage(
         next(place for place in (store.root, *store.root.parents) if place.exists())
     ).free
     if needed > free:
-        names = ", ".join(part.name for part in manifests)
+        names = ", ".join(name for name, files in lacked.items() if files) or "files of every part"
         raise WeightsMissing(
-            f"{names} need {needed / GB:.1f} GB more and {free / GB:.1f} GB are free at {store.root}"
+            f"{names} need {needed / GB:.2f} GB, one to spare included, and {free / GB:.2f} GB are free at {store.root}"
         )
+
+
+def _lacks(store: WeightStore, part: Part, manifest: Manifest) -> list[File]:
+    """The files that are to be downloaded, as far as sizes and the hashes that were checked say."""
+    checked = _checked_before(store, part)
+    return [
+        file
+        for name, file in manifest.files.items()
+        if not _has_size(store.folder(part) / name, file) or checked.get(name, file) != file
+    ]
+
+
+def _has_size(path: Path, file: File) -> bool:
+    return path.is_file() and path.stat().st_size == file.size
 
 
 def _checked_before(store: WeightStore, part: Part) -> Mapping[str, File]:
@@ -148,7 +160,7 @@ def _checked_before(store: WeightStore, part: Part) -> Mapping[str, File]:
 
 def _is_right(path: Path, file: File, *, checked: bool) -> bool:
     """Whether a file is there as it is published now; it is hashed unless it was `checked` when it came."""
-    if not path.is_file() or path.stat().st_size != file.size:
+    if not _has_size(path, file):
         return False
     try:
         return checked or bool(check_hash(path, file))

@@ -30,6 +30,7 @@ SCALE_SUFFIX = ".scale"
 MIN_INT8_VALUES = 4096  # below this a matrix saves nothing worth its rounding
 
 Storage = Literal["as_is", "bf16", "int8"]
+_INTEGERS = {"I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8}
 
 
 @dataclass(frozen=True)
@@ -133,11 +134,14 @@ def only_file(folder: Path) -> Path:
 
 
 def describe_tensors(path: Path) -> dict[str, Tensor]:
-    """Return a file's tensors on the meta device, in float32: names and shapes, read from its header. Raises: WeightsMissing."""
+    """Return a file's tensors on the meta device, floats in float32, as its header describes them. Raises: WeightsMissing."""
     read_metadata(path)
     with safe_open(path, framework="np") as opened:
-        names = opened.keys()
-        return {name: torch.empty(opened.get_slice(name).get_shape(), device="meta") for name in names}
+        slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118 - safe_open is no mapping
+        return {
+            name: torch.empty(each.get_shape(), dtype=_INTEGERS.get(each.get_dtype()), device="meta")
+            for name, each in slices.items()
+        }
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

@@ -32,7 +32,7 @@ _SUBFOLDERS = ("transformer", "sr_transformer")
 _SCALE_SUFFIXES = (".weight.__fp8_scale", ".weight_scale", ".scale_weight", ".weight_scale_inv")
 """What follows a layer's name in that of the scale that its stored values are multiplied by. The last is DeepSeek's: the inverse
 of what they were multiplied by before. A plain `scale` is not among them: some libraries divide by it."""
-_PLAIN_DTYPES = ("F32", "BF16", "F16")
+PLAIN_DTYPES = ("F32", "BF16", "F16")
 
 
 @dataclass(frozen=True)
@@ -148,9 +148,9 @@ def empty_network(shards: Shards, config: ModelConfig) -> Transformer:
             raise WeightsMissing(
                 f"{entry.file}: {name} has the shape {entry.shape}; this model needs {tuple(tensor.shape)}"
             )
-        if entry.dtype not in _PLAIN_DTYPES and tensor.dtype != FP8:
+        if entry.dtype not in PLAIN_DTYPES and tensor.dtype != FP8:
             raise WeightsMissing(
-                f"{entry.file}: {name} is stored as {entry.dtype}; {', '.join(_PLAIN_DTYPES)} and, for block "
+                f"{entry.file}: {name} is stored as {entry.dtype}; {', '.join(PLAIN_DTYPES)} and, for block "
                 "matrices, F8_E4M3 can be read"
             )
     return model

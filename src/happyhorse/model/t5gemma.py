@@ -3,20 +3,22 @@
 Axes: n rows, c channels (3584 as published). Source: specs/model.md 2.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
+from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from happyhorse.errors import WeightsMissing
 from happyhorse.model.extras import require
-from happyhorse.model.layouts import read_headers
+from happyhorse.model.layouts import PLAIN_DTYPES, read_headers
 
 MAX_ROWS = 640
+_TOKENIZER_FILE, _SENTENCE = "tokenizer.json", "A woman walks in the rain."
 _WHOLE_MODEL = "model."
 """Comes before the names of tensors where the decoder is there as well, as published."""
 
@@ -36,8 +38,8 @@ class PromptEncoder(nn.Module):
     ) -> "PromptEncoder":
         """Read a folder of `transformers`. Raises: WeightsMissing saying what is wrong with it."""
         transformers = require("transformers")
-        with _readable(folder):
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = _tokenizer(folder)
+        with _readable(folder, "text encoder"):
             transformers.utils.logging.disable_progress_bar()
             transformers.utils.logging.set_verbosity_error()  # it warns of what is judged below, and of the decoder left out
             encoder, report = require("transformers", "models.t5gemma").T5GemmaEncoderModel.from_pretrained(
@@ -54,16 +56,21 @@ class PromptEncoder(nn.Module):
     @staticmethod
     def judge(folder: Path) -> None:
         """Judge a folder's tokenizer, and the headers of its shards, with no value read. Raises: WeightsMissing, as `load`."""
-        transformers, t5gemma = require("transformers"), require("transformers", "models.t5gemma")
-        with _readable(folder), torch.device("meta"):
-            transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        t5gemma = require("transformers", "models.t5gemma")
+        _tokenizer(folder)
+        with _readable(folder, "text encoder"), torch.device("meta"):
             config = t5gemma.T5GemmaConfig.from_pretrained(folder, local_files_only=True)
             config.is_encoder_decoder = False
             wanted = t5gemma.T5GemmaEncoderModel(config).state_dict()
         entries = read_headers(_weights_of(folder))
-        found = {name.removeprefix(_WHOLE_MODEL): entry.shape for name, entry in entries.items()}
-        shapes = [(name, found[name], tensor.shape) for name, tensor in wanted.items() if name in found]
+        found = {name.removeprefix(_WHOLE_MODEL): entry for name, entry in entries.items()}
+        shapes = [(name, found[name].shape, tensor.shape) for name, tensor in wanted.items() if name in found]
         _judge(folder, wanted.keys() - found.keys(), [each for each in shapes if each[1] != each[2]])
+        for name in sorted(wanted):
+            if found[name].dtype not in PLAIN_DTYPES:
+                raise WeightsMissing(
+                    f"{found[name].file}: {name} is stored as {found[name].dtype}; {', '.join(PLAIN_DTYPES)} can be read"
+                )
 
     def token_ends(self, prompt: str) -> list[int]:
         """Return where each token of a prompt ends, in characters, those past MAX_ROWS too; 0 for one that stands for none."""
@@ -94,16 +101,30 @@ def _weights_of(folder: Path) -> Path:
     return folder
 
 
+def _tokenizer(folder: Path) -> Callable[..., Any]:
+    """Read a folder's tokenizer and try it: where files are missing `transformers` makes one that knows no words.
+
+    Raises: WeightsMissing.
+    """
+    if not (folder / _TOKENIZER_FILE).is_file():
+        raise WeightsMissing(f"{folder} lacks {_TOKENIZER_FILE}")
+    with _readable(folder, "tokenizer"):
+        transformers = require("transformers")
+        found: Callable[..., Any] = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        count = len(found(_SENTENCE, return_offsets_mapping=True)["offset_mapping"])
+    if count < len(_SENTENCE.split()):
+        raise WeightsMissing(f"{folder} holds a tokenizer that reads '{_SENTENCE}' as {count} tokens")
+    return found
+
+
 @contextmanager
-def _readable(folder: Path) -> Iterator[None]:
-    """What `transformers` says of a folder that it cannot read, as WeightsMissing."""
+def _readable(folder: Path, what: str) -> Iterator[None]:
+    """What `transformers` says of a folder in which it cannot read `what`, as WeightsMissing."""
     try:
         yield
-    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as err:
-        said = str(err).strip().splitlines()
-        raise WeightsMissing(
-            f"{folder} holds no text encoder that can be read: {said[0] if said else err!r}"
-        ) from err
+    except Exception as err:  # the library of tokenizers raises nothing narrower
+        said = shorten(str(err) or repr(err), 240, placeholder="...")
+        raise WeightsMissing(f"{folder} holds no {what} that can be read: {said}") from err
 
 
 def _judge(

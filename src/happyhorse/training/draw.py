@@ -98,10 +98,10 @@ class DrawnPool(Generic[Sample]):
             try:
                 sample = self._samples.get(timeout=1.0 if wait else 0.0)
             except queue.Empty:
-                if not wait:
-                    return
                 if not all(worker.is_alive() for worker in self._workers):
                     raise RuntimeError("a drawing process ended; see its messages above") from None
+                if not wait:
+                    return
                 continue
             kept = self._kept.setdefault(self._key(sample), deque(maxlen=self._capacity))
             kept.append(sample)
