@@ -85,6 +85,7 @@ def test_a_picture_unlike_the_world_stays_itself_and_one_that_is_too_fine_is_not
     assert any("it stays as it is" in note for note in clip.notes) == too_fine
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_file_and_another_seed_another(engine, tmp_path):
     written = []
     for seed in (5, 5, 6):
@@ -111,6 +112,7 @@ def test_cancel_within_a_step_leaves_no_file(engine, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_noise_on_the_weights_changes_the_clip(engine, tmp_path):
     frames, _ = make(engine, tmp_path / "a.mp4")
     weights = engine.weights
@@ -127,6 +129,7 @@ def load_checkpoint_copy(checkpoint):
     return dataclasses.replace(checkpoint, model=copy.deepcopy(checkpoint.model))
 
 
+@pytest.mark.slow
 def test_generating_needs_neither_the_world_nor_skia(tmp_path):
     code = """
 import sys
