@@ -137,3 +137,15 @@ def test_the_async_client_does_the_same(server, tmp_path):
     assert {clip.status for clip in clips} == {"succeeded"}
     assert events[-1].type == "succeeded"
     assert probe(tmp_path / "clip.mp4").num_frames == 75
+
+
+def test_a_stream_after_the_last_event_of_what_is_over_ends(client, server):
+    job = client.submit(PROMPT, **SMALL)
+    last = list(client.stream(job.id))[-1]
+    assert list(client.stream(job.id, after=last.number)) == []
+
+    async def rest():
+        async with AsyncClient(server) as same:
+            return [event async for event in same.stream(job.id, after=last.number)]
+
+    assert asyncio.run(asyncio.wait_for(rest(), 20)) == []

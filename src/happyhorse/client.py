@@ -137,27 +137,27 @@ class Client:
         return self._run(flows.download(clip, path))
 
     def stream(self, job_id: str, *, after: int = 0) -> Iterator[Event]:
-        """Every event of a job, from the first one on; goes on where it was when the connection breaks."""
-        failures = 0
-        while True:
-            path, headers = self._at.events(job_id, after)
+        """Every event of a job from the one after `after` on, to its end; goes on where it was when the connection breaks."""
+        at = flows.Following(after)
+        while not at.is_done:
+            at.is_empty = True
+            path, headers = self._at.events(job_id, at.after)
             try:
                 with self._http.stream("GET", path, headers=headers) as response:
-                    if response.status_code in flows.RETRY_STATUS:  # a proxy whose server is being restarted
-                        raise httpx.RemoteProtocolError(f"it answered {response.status_code}")
                     if response.status_code >= 400:
                         response.read()
-                        raise flows.error_of(_answer(response))
+                        raise _refusal(response)
                     for event in flows.events(response.iter_lines()):
-                        after, failures = event.number, 0
-                        yield event
-                        if event.type in flows.TERMINAL:
+                        yield at.saw(event)
+                        if at.is_done:
                             return
             except httpx.TransportError as err:
-                failures += 1
-                if failures >= flows.TRIES:
+                if at.lost():
                     raise self._at.lost(err) from err
-            time.sleep(flows.FIRST_PAUSE_S * 2**failures)
+            else:
+                if at.is_empty:
+                    at.found(self.get(job_id))
+            time.sleep(at.pause_s)
 
     def close(self) -> None:
         self._http.close()
@@ -292,31 +292,31 @@ class AsyncClient:
         return await self._run(flows.download(clip, path))
 
     async def stream(self, job_id: str, *, after: int = 0) -> AsyncIterator[Event]:
-        """Every event of a job, from the first one on; goes on where it was when the connection breaks."""
-        failures = 0
-        while True:
-            path, headers = self._at.events(job_id, after)
+        """Every event of a job from the one after `after` on, to its end; goes on where it was when the connection breaks."""
+        at = flows.Following(after)
+        while not at.is_done:
+            at.is_empty = True
+            path, headers = self._at.events(job_id, at.after)
             try:
                 async with self._http.stream("GET", path, headers=headers) as response:
-                    if response.status_code in flows.RETRY_STATUS:  # a proxy whose server is being restarted
-                        raise httpx.RemoteProtocolError(f"it answered {response.status_code}")
                     if response.status_code >= 400:
                         await response.aread()
-                        raise flows.error_of(_answer(response))
+                        raise _refusal(response)
                     lines = flows.EventLines()
                     async for line in response.aiter_lines():
                         event = lines.add(line)
                         if event is None:
                             continue
-                        after, failures = event.number, 0
-                        yield event
-                        if event.type in flows.TERMINAL:
+                        yield at.saw(event)
+                        if at.is_done:
                             return
             except httpx.TransportError as err:
-                failures += 1
-                if failures >= flows.TRIES:
+                if at.lost():
                     raise self._at.lost(err) from err
-            await asyncio.sleep(flows.FIRST_PAUSE_S * 2**failures)
+            else:
+                if at.is_empty:
+                    at.found(await self.get(job_id))
+            await asyncio.sleep(at.pause_s)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -383,6 +383,13 @@ class AsyncFiles:
 
     async def delete(self, file_id: str) -> None:
         await self._client._run(flows.ask(Call("DELETE", f"/v1/files/{quote(file_id, safe='')}", safe=False)))
+
+
+def _refusal(response: httpx.Response) -> Exception:
+    """Why there is no stream; some answers come from a proxy whose server is being restarted, and are a connection lost."""
+    if response.status_code in flows.RETRY_STATUS:
+        return httpx.RemoteProtocolError(f"it answered {response.status_code}")
+    return flows.error_of(_answer(response))
 
 
 def _part(path: Path) -> Path:

@@ -302,6 +302,37 @@ def place(job_id: str) -> str:
     return f"/v1/generations/{quote(job_id, safe='')}"
 
 
+@dataclass
+class Following:
+    """How far a stream of events has come, over all connections that it takes."""
+
+    after: int
+    failures: int = 0
+    is_done: bool = False
+    is_empty: bool = True
+    """Whether nothing came over this connection."""
+    was_over: bool = False
+    """Whether the job was over before this connection was made."""
+
+    @property
+    def pause_s(self) -> float:
+        return FIRST_PAUSE_S * float(2**self.failures)
+
+    def saw(self, event: Event) -> Event:
+        self.after, self.failures, self.is_empty, self.was_over = event.number, 0, False, False
+        self.is_done = event.type in TERMINAL
+        return event
+
+    def lost(self) -> bool:
+        """Note that the connection broke. Returns whether that was once too often."""
+        self.failures += 1
+        return self.failures >= TRIES
+
+    def found(self, job: Generation) -> None:
+        """Note how the job stands after a connection without an event: one that was over by then has no more of them."""
+        self.is_done, self.was_over = self.was_over, job.is_over
+
+
 class EventLines:
     """Server-sent events from lines."""
 

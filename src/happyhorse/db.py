@@ -1,8 +1,9 @@
 """One database for everything durable: SQLite (WAL) by default, Postgres by URL. Tables, connections, migrations.
 
 Reads and writes are separate doors. On SQLite a write begins IMMEDIATE, so it never fails halfway for a lock, and the writers
-of one process wait in line on a mutex instead of sleeping on the file; what they commit together reaches the disk together. Every change of schema is an Alembic revision in
-`migrations/`. DBOS keeps its own tables in the same database, so that a job and its place in the queue are one transaction.
+of one process wait in line on a mutex instead of sleeping on the file; what they commit together reaches the disk together.
+Every change of schema is an Alembic revision in `migrations/`. DBOS keeps its own tables in the same database, so that a job
+and its place in the queue are one transaction.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ jobs = sa.Table(
     sa.Column("expires_at", _Time),
     sa.Column("cancel_at", _Time),  # not over by then, it is canceled
     sa.Column("preview_event", sa.Integer),  # the event that holds the latest picture, while it runs
+    sa.Column("kept", _Json),  # contents that it goes on from after a kill, while it lives
     sa.UniqueConstraint("owner", "idempotency_key", name="jobs_idempotency"),
 )
 sa.Index("jobs_by_owner", jobs.c.owner, jobs.c.id)

@@ -55,7 +55,7 @@ class Settings:
     public_url: str | None = None
     """HAPPYHORSE_PUBLIC_URL: how clients reach this server, for absolute links behind a proxy."""
     secret: str | None = None
-    """HAPPYHORSE_SECRET: signs result links; the same on every machine of a fleet. Made and kept in the data folder else."""
+    """HAPPYHORSE_SECRET: signs result links; the same on every machine of a fleet. Made and kept in the database else."""
     retention_hours: float = 24.0
     """HAPPYHORSE_RETENTION_HOURS: how long results and uploads are kept; 0 keeps them for ever."""
     jobs_per_key: int | None = None
@@ -118,7 +118,11 @@ class Settings:
 
     def environment(self) -> dict[str, str]:
         """The environment for a child that shall see the same database and files; a password must not stand in its arguments."""
-        own = {"HAPPYHORSE_DATABASE_URL": self.database_url or "", "HAPPYHORSE_DATA_DIR": str(self.data_dir)}
+        own = {
+            "HAPPYHORSE_DATABASE_URL": self.database_url or "",
+            "HAPPYHORSE_DATA_DIR": str(self.data_dir),
+            "HAPPYHORSE_WEIGHTS_DIR": str(self.weights_dir),
+        }
         more = {
             "HAPPYHORSE_RETENTION_HOURS": f"{self.retention_hours:g}",
             "HAPPYHORSE_STORAGE": self.storage or "",

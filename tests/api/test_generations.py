@@ -442,3 +442,40 @@ def test_a_client_that_hangs_up_is_no_failure_of_the_server(http, caplog, path):
         assert http.get("/healthz").status_code == 200  # by now it reads the body
     until(lambda: 'status="4' in http.get("/metrics").text, timeout_s=10)
     assert caplog.text == ""
+
+
+def test_a_failure_of_the_server_is_counted(service, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(service.store, "get", broken)
+    with listening(service) as url:
+        assert httpx.get(f"{url}/v1/generations/a").status_code == 500
+        assert 'route="/v1/generations/{job_id}",status="500"} 1.0' in httpx.get(f"{url}/metrics").text
+
+
+def test_fields_of_a_form_are_read_as_json_is(http):
+    deep = {**SMALL, "metadata": '{"a":' * 100_000}
+    assert "metadata is not JSON" in refused(
+        http.post("/v1/generations", data=deep, files={"image": ("a.png", png())}), 422, "invalid_request"
+    )
+
+
+def test_six_characters_that_look_like_nul_are_text_and_nul_is_none(http):
+    written = {**SMALL, "prompt": PROMPT + r" A sign says \u0000."}
+    assert http.post("/v1/generations", json=written).json()["request"]["prompt"] == written["prompt"]
+    for text in ("\0", "\\\0"):
+        refused(http.post("/v1/generations", json={**SMALL, "prompt": PROMPT + text}), 422, "invalid_request")
+
+
+def test_a_resend_through_another_name_of_the_server_makes_no_second_job(http):
+    body = {**SMALL, "webhook_url": "https://receiver.test/hook"}
+    first, second = (
+        http.post(
+            "/v1/generations",
+            json=body,
+            headers={"Idempotency-Key": "k", "Host": f"{host}:{http.base_url.port}"},
+        )
+        for host in ("127.0.0.1", "localhost")
+    )
+    assert first.json()["id"] == second.json()["id"]

@@ -142,3 +142,18 @@ def test_the_command_line_serves_from_a_bucket(storage, tmp_path):
     assert service.blobs.path(done.output["sha256"]).stat().st_size == done.output["size_bytes"]
     running.stop()
     service.close()
+
+
+def test_the_sweep_deletes_each_batch_before_it_asks_for_the_next(storage, tmp_path, monkeypatch):
+    monkeypatch.setattr("happyhorse.jobs.blobs._BATCH", 2)
+    monkeypatch.setattr(bucket, "_DELETE_BATCH", 2)
+    blobs, left = open_blobs(storage, tmp_path), []
+    for number in range(5):
+        blobs.put_bytes(b"%d" % number)
+
+    def in_use(_digests):
+        left.append(len(keys(storage)))
+        return set()
+
+    assert blobs.sweep(in_use, older_than_s=-5) == 5
+    assert left == [5, 3, 1]

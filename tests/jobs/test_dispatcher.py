@@ -1,5 +1,6 @@
 import contextlib
 import json
+import threading
 import time
 
 import pytest
@@ -356,3 +357,47 @@ def test_a_kill_between_the_end_of_a_job_and_its_delivery_loses_nothing(
     assert len(receiver.came) == 2
     assert len({(headers["webhook-id"], body) for _, headers, body in receiver.came}) == 1
     second.stop()
+
+
+def test_an_address_with_letters_outside_of_ascii_is_told(local, receiver):
+    canceled(local, webhook=Target(f"{receiver.url}/ä", HOST))
+    with dispatching(local):
+        until(lambda: ended(local))
+    assert [path for path, _, _ in receiver.came] == ["/%C3%A4"]
+
+
+def test_what_nobody_foresaw_while_sending_was_a_try_and_does_not_repeat_for_ever(local, monkeypatch):
+    def broken(*_, **__):
+        raise TypeError("nobody foresaw this")
+
+    monkeypatch.setattr(local.outbound, "open", broken)
+    canceled(local, webhook=Target("https://receiver.test/hook", HOST))
+    with dispatching(local, pauses_s=(0.01,)):
+        until(lambda: ended(local))
+    (delivery,) = log(local)
+    assert delivery.state is State.DEAD
+    assert [one.error for one in local.deliveries.tries(delivery.id)] == ["the server could not send it"] * 2
+
+
+def test_a_moment_without_threads_ends_nothing(local, receiver, monkeypatch):
+    failed, start = [], threading.Thread.start
+
+    def first_fails(thread):
+        if thread.name.startswith("msg_") and not failed:
+            failed.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr("happyhorse.jobs.dispatcher.CLAIM_S", 0.2)
+    monkeypatch.setattr(threading.Thread, "start", first_fails)
+    canceled(local, webhook=Target(receiver.url, HOST))
+    with dispatching(local) as running:
+        until(lambda: failed and ended(local))
+        until(lambda: not running._sending)
+    assert [found.state for found in log(local)] == [State.DELIVERED]
+
+
+def test_nothing_is_told_of_the_progress_of_what_is_over(local, receiver, tmp_path):
+    job = submit(local, webhook=Target(receiver.url, HOST, events=("progress", "succeeded")))
+    pipeline(local, tmp_path).run(job.id, plainly)
+    assert [found.event for found in log(local)] == ["succeeded"]

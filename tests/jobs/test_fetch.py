@@ -1,13 +1,15 @@
+import errno
 import io
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote_to_bytes
 
 import pytest
 
-from happyhorse.errors import MediaError
+from happyhorse.errors import DiskFull, MediaError
 from happyhorse.jobs.fetch import Fetcher
-from happyhorse.jobs.outbound import Outbound, Unresolved, resolve
+from happyhorse.jobs.outbound import Outbound, Unresolved, checked, resolve
 
 LOCAL_HOSTS = [
     "127.0.0.1", "127.1", "127.0.1", "127.255.255.254", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "017700000001",
@@ -55,7 +57,8 @@ def site():
             code, _, place = self.path[1:].partition("/")
             if code.startswith("3"):
                 self.send_response(int(code))
-                self.send_header("Location", place)
+                raw = unquote_to_bytes(place)  # as some servers write it
+                self._headers_buffer.append(b"Location: " + raw + b"\r\n")
                 self.end_headers()
             elif code == "endless":
                 self.send_response(200)
@@ -164,3 +167,27 @@ def test_a_name_with_one_private_address_among_public_ones_is_refused():
 def test_nobody_listening_is_an_error_of_the_field():
     with pytest.raises(MediaError, match="cannot be fetched"):
         fetched("http://127.0.0.1:1/")
+
+
+def test_letters_outside_of_ascii_are_requested_as_their_bytes(site):
+    assert checked("https://bücher.test/bild-ä.png?q=ü%20+%2F#x") == (
+        "https://xn--bcher-kva.test/bild-%C3%A4.png?q=%C3%BC%20+%2F"
+    )
+    assert fetched(f"http://127.0.0.1:{site}/200/bild-ä.png?q=字") == b"ok"
+    assert fetched(f"http://127.0.0.1:{site}/302//200/%C3%A4") == b"ok"
+    with pytest.raises(MediaError, match="cannot be written"):
+        fetched(f"http://127.0.0.1:{site}/200/\ud800")
+
+
+def test_a_redirect_is_followed_whatever_bytes_it_is_written_in(site):
+    for utf8_or_latin1 in ("%C3%A4", "%E5%AD%97", "%E4"):
+        assert fetched(f"http://127.0.0.1:{site}/302//200/{utf8_or_latin1}") == b"ok"
+
+
+def test_a_full_disk_is_not_the_fault_of_the_address(site):
+    class Full(io.BytesIO):
+        def write(self, _data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(DiskFull):
+        Fetcher(Outbound(allow_local=True)).fetch(f"http://127.0.0.1:{site}/200", Full(), field="image")

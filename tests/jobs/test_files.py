@@ -1,6 +1,7 @@
 """Uploads are listed by when they came, whatever the layer that took them calls them."""
 
 import io
+import os
 import secrets
 import time
 
@@ -67,3 +68,26 @@ def test_the_id_of_a_file_is_a_cursor_too_as_the_sdk_of_openai_sends_it(service)
     assert [upload.id for upload in page] == [mine[1], mine[0]]
     with pytest.raises(InvalidRequest, match="cursor must be the next_cursor of a page or the id of a file"):
         service.uploads.list(owner="another", after=mine[2])
+
+
+def test_what_is_put_again_while_the_sweep_looks_is_not_swept(service):
+    digest = service.blobs.put_bytes(b"once")
+    os.utime(service.blobs.path(digest), (0, 0))
+
+    def in_use(_digests):
+        assert service.blobs.put_bytes(b"once") == digest
+        return set()
+
+    assert service.blobs.sweep(in_use, older_than_s=3600) == 0
+    assert service.blobs.path(digest).read_bytes() == b"once"
+
+
+def test_two_sweeps_at_once_are_no_failure(service):
+    for number in range(3):
+        service.blobs.put_bytes(b"%d" % number)
+
+    def in_use(_digests):
+        assert service.blobs.sweep(lambda _: set(), older_than_s=-1) == 3
+        return set()
+
+    assert service.blobs.sweep(in_use, older_than_s=-1) == 0

@@ -272,3 +272,59 @@ def test_a_clip_is_signed_on_a_copy_so_that_a_kill_while_signing_finds_what_the_
     raw, signed = (service.blobs.path(found["sha256"]).read_bytes() for found in (rendered, done))
     assert signed == raw + b"\0\0\0\x08free"
     assert (done["size_bytes"], done["notes"]) == (len(signed), [*rendered["notes"], "signed"])
+
+
+def test_an_attempt_that_was_overtaken_leaves_the_files_of_the_next_alone_and_has_no_result(
+    service, tmp_path
+):
+    """It stalls while it writes; another takes over, writes too, and then the first one wakes up and fails."""
+
+    class Stalls(Instant):
+        def render(self, plan, take, output, *, on_progress):
+            output.write_bytes(b"half of the first")
+            service.store.begin(job.id, "w1")
+            theirs.mkdir(parents=True)
+            (theirs / "clip.mp4").write_bytes(b"half of the second")
+            raise RuntimeError("it woke up")
+
+    job, kept = submit(service), []
+    theirs = tmp_path / "work" / f"{job.id}.2"
+
+    def step(name, function):
+        made = function()
+        kept.append(name)
+        return made
+
+    with pytest.raises(TakenOver):
+        pipeline(service, tmp_path, engine=Stalls()).run(job.id, step)
+    assert kept == ["prepare", "base", "refine"]
+    assert [place.name for place in (tmp_path / "work").iterdir()] == [theirs.name]
+    assert (theirs / "clip.mp4").read_bytes() == b"half of the second"
+    assert service.store.get(job.id, owner=None).status is Status.RUNNING
+    assert pipeline(service, tmp_path).run(job.id, plainly) == "succeeded"
+    assert not list((tmp_path / "work").iterdir())  # what the second left, too
+
+
+def test_what_nobody_foresaw_before_the_first_step_fails_the_job(service, tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise TypeError("nobody foresaw this")
+
+    monkeypatch.setattr("happyhorse.jobs.pipeline.replan", broken)
+    job = submit(service)
+    assert run(service, tmp_path, job) == "failed"
+    assert service.store.get(job.id, owner=None).error.message == "the engine failed (TypeError)"
+
+
+def test_no_sweep_removes_what_a_job_goes_on_from_however_long_it_stands_still(service, tmp_path):
+    engine, job = TwoPasses(), submit(service)
+
+    def step(name, function):
+        made = function()
+        service.blobs.sweep(service.store.blobs_in_use, older_than_s=-1)
+        return made
+
+    assert pipeline(service, tmp_path, engine=engine).run(job.id, step) == "succeeded"
+    assert (engine.runs, engine.refines, engine.renders) == (1, 1, 1)
+    service.blobs.sweep(service.store.blobs_in_use, older_than_s=-1)
+    contents = [place for place in service.blobs.older(-1) if place.parent != service.blobs.incoming]
+    assert len(contents) == 2  # over: the clip and its thumbnail are left

@@ -1,6 +1,8 @@
 import os
 import signal
+import threading
 import time
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -94,14 +96,47 @@ def test_what_a_killed_attempt_left_on_this_machine_goes_when_its_job_is_over(se
     over, running = submit(service, seed=1), submit(service, seed=2)
     for job in (over, running):
         service.store.begin(job.id, "killed")
-        (tmp_path / "work" / job.id).mkdir(parents=True)
-        (tmp_path / "work" / job.id / "clip.mp4").write_bytes(b"half")
+        (tmp_path / "work" / f"{job.id}.1").mkdir(parents=True)
+        (tmp_path / "work" / f"{job.id}.1" / "clip.mp4").write_bytes(b"half")
     service.store.cancel(over.id, owner=None)
     service.store.finish_cancel(over.id)
     tidy = Worker(Instant(), service.database, tmp_path)
     tidy.sweep()
     tidy.slot.lock.close()
-    assert [place.name for place in (tmp_path / "work").iterdir()] == [running.id]
+    assert [place.name for place in (tmp_path / "work").iterdir()] == [f"{running.id}.1"]
+
+
+def test_a_stranded_job_behind_many_others_is_found(service, tmp_path, monkeypatch):
+    monkeypatch.setattr("happyhorse.jobs.worker._SETTLED_S", -1.0)
+    first, second, lost = (submit(service, seed=seed) for seed in range(3))
+    monkeypatch.setattr(service.store, "live", partial(service.store.live, limit=1))
+    service.queue.client.delete_workflows([lost.id])
+    tidy = Worker(Instant(), service.database, tmp_path)
+    tidy.store = service.store
+    tidy.reconcile()
+    tidy.slot.lock.close()
+    assert service.queue.stranded([first, second, lost]) == []
+
+
+def test_a_sweep_that_takes_long_does_not_stop_the_heart(service, tmp_path, monkeypatch):
+    monkeypatch.setattr("happyhorse.jobs.worker.BEAT_S", 0.02)
+    tidy = Worker(Instant(), service.database, tmp_path)
+    swept, go_on = threading.Event(), threading.Event()
+
+    def sweep():
+        swept.set()
+        assert go_on.wait(30)
+
+    monkeypatch.setattr(tidy, "sweep", sweep)
+    tending = threading.Thread(target=tidy._tend, args=("w0",))
+    tending.start()
+    assert swept.wait(30)
+    (before,) = tidy.rows.list()
+    until(lambda: tidy.rows.list()[0].beat > before.beat + 3, timeout_s=20)
+    go_on.set()
+    tidy.stopping.set()
+    tending.join(20)
+    tidy.slot.lock.close()
 
 
 # -- real processes ----------------------------------------------------------------------------------------------------

@@ -25,6 +25,10 @@ def requests(service):
     ]
 
 
+def made(service):
+    return len(service.store.list(_all(), limit=50, after=None)[0])
+
+
 def _all():
     return Filter(owner=None, status=None, mode=None, metadata=None)
 
@@ -90,6 +94,47 @@ def test_nothing_is_sent_without_a_scene(url, open_page, service):
     page.wait_for_selector("#submit-state >> text=Write what happens first")
     assert page.evaluate("document.activeElement.id") == "prompt"
     assert requests(service) == []
+
+
+def test_a_key_that_is_held_down_makes_one_clip(url, open_page, service):
+    page = open_page(url)
+    page.fill("#prompt", SCENE)
+    small(page)
+    page.focus("#prompt")
+    page.keyboard.down("Control")
+    for _ in range(8):
+        page.keyboard.down("Enter")  # again before it is up: the key repeats
+    page.keyboard.up("Enter")
+    page.keyboard.up("Control")
+    page.wait_for_selector("#stage video")
+    assert made(service) == 1
+
+
+def test_a_clip_whose_answer_was_lost_is_asked_for_again_and_made_once(url, open_page, service):
+    page, sent = open_page(url), []
+
+    def lose_the_first(route):
+        sent.append(route.request.headers["idempotency-key"])
+        if len(sent) == 1:
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route(
+        "**/v1/generations", lambda r: lose_the_first(r) if r.request.method == "POST" else r.continue_()
+    )
+    page.fill("#prompt", SCENE)
+    small(page)
+    page.click("#make")
+    until(lambda: not page.is_disabled("#make") and len(sent) == 1)
+    page.click("#make")
+    page.wait_for_selector("#stage video")
+    assert sent[0] == sent[1]
+    assert made(service) == 1
+    page.click("#make")
+    until(lambda: page.title() and made(service) == 2)
+    assert sent[2] != sent[1]
 
 
 def test_what_was_written_outlives_a_reload_until_it_is_made(url, open_page):

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from prometheus_client import CollectorRegistry
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.routing import Route
 
 from happyhorse.api import generations, health, page, problems, prompts, resources, results, webhooks
@@ -120,8 +119,8 @@ async def _see_cancels_through(service: Service) -> None:
         await asyncio.sleep(_CANCELS_S)
         try:
             await asyncio.to_thread(chores)
-        except SQLAlchemyError:
-            _log.exception("the database did not say what is to be canceled")
+        except Exception:  # of the database, mostly; nothing else would start this again
+            _log.exception("what is to be canceled could not be seen through")
 
 
 def _add_dialects(app: FastAPI) -> None:

@@ -87,13 +87,20 @@ class CountRequests:
             return
         start = time.perf_counter()
 
+        def note(status: int) -> None:
+            route = getattr(scope.get("route"), "path", "none")
+            # A caller may write any word for a method, and each label that was seen once is kept.
+            method = scope["method"] if route != "none" and scope["method"] in _METHODS else "any"
+            self.requests.labels(method, route, status).inc()
+            self.seconds.labels(method, route).observe(time.perf_counter() - start)
+
         async def noted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", "none")
-                # A caller may write any word for a method, and each label that was seen once is kept.
-                method = scope["method"] if route != "none" and scope["method"] in _METHODS else "any"
-                self.requests.labels(method, route, message["status"]).inc()
-                self.seconds.labels(method, route).observe(time.perf_counter() - start)
+                note(message["status"])
             await send(message)
 
-        await self.app(scope, receive, noted)
+        try:
+            await self.app(scope, receive, noted)
+        except Exception:  # answered with 500 further out, where no middleware sees it
+            note(500)
+            raise

@@ -14,8 +14,8 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from itertools import islice
+from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -75,6 +75,14 @@ def unneeded(digests: Iterable[str], in_use: InUse) -> Iterator[str]:
         yield from (digest for digest in part if digest not in needed)
 
 
+def _is_older(place: Path, limit: float) -> bool:
+    """Whether a file is there and was last put or touched before this time."""
+    try:
+        return place.stat().st_mtime < limit
+    except FileNotFoundError:  # another worker's sweep was faster
+        return False
+
+
 class FolderStore:
     """A folder of contents. `root/ab/abcd...` holds the bytes whose SHA-256 starts with ab."""
 
@@ -122,19 +130,21 @@ class FolderStore:
     def sweep(self, in_use: InUse, *, older_than_s: float) -> int:
         """Remove contents that nobody needs and that are older than the grace time. Returns how many."""
         old = list(self.older(older_than_s))
-        unused = [place for place in old if place.parent == self.incoming]
-        kept = [place for place in old if place.parent != self.incoming and is_digest(place.name)]
-        unused += [self._place(digest) for digest in unneeded((place.name for place in kept), in_use)]
-        for place in unused:
-            place.unlink(missing_ok=True)
-        return len(unused)
+        left_over = [place for place in old if place.parent == self.incoming]
+        kept = [place.name for place in old if place.parent != self.incoming and is_digest(place.name)]
+        removed = 0
+        for place in chain(left_over, map(self._place, unneeded(kept, in_use))):
+            if _is_older(place, time.time() - older_than_s):  # still: it may have been put again meanwhile
+                place.unlink(missing_ok=True)
+                removed += 1
+        return removed
 
     def older(self, seconds: float) -> Iterator[Path]:
-        """Contents, and left-over temporary files, that were last written or asked for before this long ago."""
+        """Contents, and left-over temporary files, that were last put or touched before this long ago."""
         limit = time.time() - seconds
         for folder in self.root.iterdir():
             for place in folder.iterdir() if folder.is_dir() else ():
-                if place.is_file() and place.stat().st_mtime < limit:
+                if place.is_file() and _is_older(place, limit):
                     yield place
 
     def _place(self, digest: str) -> Path:
@@ -142,7 +152,7 @@ class FolderStore:
 
     def _take(self, source: Path, digest: str) -> None:
         place = self._place(digest)
-        if place.is_file():
+        with suppress(FileNotFoundError):
             os.utime(place)  # wanted again: the grace time of the sweep starts anew
             source.unlink(missing_ok=True)
             return

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 CACHE_S = 3600.0
 """What nobody asked for this long leaves the cache."""
-_DELETE_BATCH = 1000
+_DELETE_BATCH = 500
 _MISSING = ("404", "NoSuchKey", "NotFound")
 
 
@@ -61,10 +62,11 @@ class BucketStore:
         """Remove from the bucket what nobody needs; empty the cache of what nobody asked for. Raises: StorageUnavailable."""
         for place in list(self.cache.older(CACHE_S)):
             place.unlink(missing_ok=True)
-        gone = list(unneeded(self._older(older_than_s), in_use))
-        for start in range(0, len(gone), _DELETE_BATCH):
-            self._delete(gone[start : start + _DELETE_BATCH])
-        return len(gone)
+        gone, removed = unneeded(self._older(older_than_s), in_use), 0
+        while part := list(islice(gone, _DELETE_BATCH)):  # at once, before somebody puts one of them again
+            self._delete(part)
+            removed += len(part)
+        return removed
 
     def _keep(self, digest: str) -> str:
         """Copy from the cache to the bucket. Also what is there already: that makes it young again for the sweep."""

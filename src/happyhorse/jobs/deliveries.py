@@ -84,6 +84,11 @@ def announce_progress(connection: sa.Connection, job: Job) -> None:
     _store(connection, job, "progress", hearers, after_s=PROGRESS_S)
 
 
+def drop_progress(connection: sa.Connection, job_id: str) -> None:
+    """Forget news of progress that wait: the job is over, and nobody wants to hear of its progress after its end."""
+    _drop(connection, sa.and_(deliveries.c.job_id == job_id, deliveries.c.event == "progress"))
+
+
 def _store(
     connection: sa.Connection,
     job: Job,

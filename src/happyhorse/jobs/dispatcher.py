@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import httpcore
-import sqlalchemy as sa
 
 from happyhorse.errors import NotFound
 from happyhorse.jobs.deliveries import Delivery, DeliveryStore, State, Try
@@ -79,8 +78,10 @@ class Dispatcher:
             self._bell.clear()
             try:
                 self._claim_due()
-            except sa.exc.SQLAlchemyError:
-                _log.exception("the database did not say what is due")
+            except (
+                Exception
+            ):  # no database, no thread: later there may be, and nothing else would start this again
+                _log.exception("what is due could not be sent")
             self._bell.wait(POLL_S)
 
     def _claim_due(self) -> None:
@@ -100,9 +101,10 @@ class Dispatcher:
                 continue
             urls[seen.url] += 1
             owners[seen.owner] += 1
-            with self._lock:
+            thread = threading.Thread(target=self._deliver, args=(claimed,), name=claimed.id, daemon=True)
+            with self._lock:  # a sender that is done at once waits here, and finds itself in the list
+                thread.start()
                 self._sending[claimed.id] = claimed
-            threading.Thread(target=self._deliver, args=(claimed,), name=claimed.id, daemon=True).start()
 
     def _deliver(self, claimed: Delivery) -> None:
         try:
@@ -156,6 +158,9 @@ class Dispatcher:
             return None, f"no answer within {TRY_S:g} s"
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError):
             return None, "the connection failed"
+        except Exception:  # whatever it is, this was a try: the last one ends the delivery
+            _log.exception("delivery %s could not be sent", claimed.id)
+            return None, "the server could not send it"
 
     def _secrets(self, claimed: Delivery, now: float) -> Sequence[str]:
         """What signs it now; what is still told to an endpoint that was deleted is signed by its first secret."""

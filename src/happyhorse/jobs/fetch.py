@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Mapping
 from typing import IO
@@ -9,8 +10,8 @@ from urllib.parse import urljoin
 
 import httpcore
 
-from happyhorse.errors import MediaError
-from happyhorse.jobs.outbound import Outbound, Refused, shown
+from happyhorse.errors import DiskFull, MediaError
+from happyhorse.jobs.outbound import Outbound, Refused, in_ascii, shown
 
 MAX_BYTES = 120_000_000
 MAX_S = 20.0
@@ -37,7 +38,7 @@ class Fetcher:
     def fetch(self, url: str, into: IO[bytes], *, field: str, max_s: float = MAX_S) -> None:
         """Write what lies at the URL.
 
-        Raises: MediaError with the field, TooSlow after `max_s`; the message never quotes an answer's content.
+        Raises: MediaError with the field, TooSlow after `max_s`; DiskFull. The message never quotes an answer's content.
         """
         try:
             self._follow(url, into, end=time.monotonic() + max_s)
@@ -46,6 +47,8 @@ class Fetcher:
         except (httpcore.TimeoutException, TimeoutError) as err:
             raise TooSlow(f"{field}: {shown(url)} took longer than {max_s:g} s", field=field) from err
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, OSError) as err:
+            if isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull(f"{field}: the disk is full; there is no room for {shown(url)}") from err
             raise MediaError(f"{field}: {shown(url)} cannot be fetched", field=field) from err
 
     def _follow(self, url: str, into: IO[bytes], *, end: float) -> None:
@@ -57,7 +60,7 @@ class Fetcher:
                 place = {name.lower(): value for name, value in response.headers}.get(b"location")
             if place is None:
                 raise Refused("redirects to nowhere")
-            url = urljoin(url, place.decode("latin-1"))
+            url = urljoin(url, in_ascii(place))
         raise Refused(f"redirects more than {MAX_REDIRECTS} times")
 
     def _read(self, response: httpcore.Response, into: IO[bytes]) -> None:

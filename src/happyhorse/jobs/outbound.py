@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpcore
 
@@ -32,6 +32,7 @@ _LOOK_UP_S = 1.0
 _LEAST_S = 0.01
 _PORTS = {"http": 80, "https": 443}
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_ASCII = "".join(map(chr, range(128)))
 
 
 class Refused(Exception):
@@ -184,7 +185,7 @@ def _tls() -> ssl.SSLContext:
 
 
 def checked(url: str) -> str:
-    """The URL, if it is one that can be requested at all. Raises: Refused."""
+    """The URL as it is requested, letters outside of ASCII encoded, if it is one at all. Raises: Refused."""
     if len(url) > MAX_URL_CHARS:
         raise Refused(f"has more than {MAX_URL_CHARS} characters")
     if any(ord(character) < 0x21 or ord(character) == 0x7F or character == "\\" for character in url):
@@ -199,9 +200,15 @@ def checked(url: str) -> str:
     if "@" in parts.netloc:
         raise Refused("holds a user name")
     try:
-        return parts._replace(netloc=parts.netloc.encode("idna").decode("ascii"), fragment="").geturl()
+        host = parts.netloc.encode("idna").decode("ascii")
+        return in_ascii(parts._replace(netloc=host, fragment="").geturl())
     except UnicodeError as err:
         raise Refused("has a name that cannot be written") from err
+
+
+def in_ascii(url: str | bytes) -> str:
+    """What ASCII lacks as percent and digits (text as UTF-8), the rest as it is. Raises: UnicodeError for half a surrogate pair."""
+    return quote(url, safe=_ASCII)
 
 
 def shown(url: str) -> str:

@@ -3,8 +3,8 @@ and is small JSON.
 
 A step returns digests and facts, never tensors, and it never raises for a job that cannot be done: it returns the error, so
 that a replay sees the same. A kill resumes at the step that was not finished: after base and after refine lies the take, the
-clip's latents, and between decode and sign the file as the engine made it, each as a content of the store that the sweep
-removes when nobody has asked for it for a while.
+clip's latents, and between decode and sign the file as the engine made it, each as a content of the store that the job keeps
+until it is over.
 """
 
 from __future__ import annotations
@@ -124,13 +124,12 @@ class Pipeline:
 
     def _prepare(self, job: Job) -> Made:
         """Fetch what the job owes and check that this machine can do what is planned: nothing is made but perhaps an error."""
-        try:
+
+        def work() -> Made:
             replan(self._settled(job), self.engine.capabilities, self.blobs)
-        except Canceled:
-            return Made(canceled=True)
-        except HappyHorseError as err:
-            return Made(error=asdict(_told(err)))
-        return Made()
+            return Made()
+
+        return self._guarded(job, work)
 
     def _settled(self, job: Job) -> Job:
         if not owes_inputs(job):
@@ -155,31 +154,62 @@ class Pipeline:
         return replace(job, media=found.media, plan=found.plan)
 
     def _base(self, job: Job) -> Made:
-        return _guarded(job, lambda: Made(take=self.blobs.put_bytes(self._denoise(job).to_bytes())))
+        return self._guarded(job, lambda: Made(take=self._kept(job, self._denoise(job))))
 
     def _refined(self, job: Job, base: str) -> Made:
         def work() -> Made:
             take = self._base_take(job, base)
             refined = self._refine(job, take)
-            return Made(take=base if refined is take else self.blobs.put_bytes(refined.to_bytes()))
+            return Made(take=base if refined is take else self._kept(job, refined))
 
-        return _guarded(job, work)
+        return self._guarded(job, work)
 
     def _decoded(self, job: Job, takes: Takes) -> Made:
-        return self._in_folder(job, lambda path: Made(clip=self._stored(self._clip(job, takes, path))))
+        def work(path: Path) -> Made:
+            clip = self._stored(self._clip(job, takes, path))
+            self.store.keep(job, str(clip["sha256"]))
+            return Made(clip=clip)
+
+        return self._in_folder(job, work)
 
     def _signed(self, job: Job, takes: Takes, clip: dict[str, object]) -> Made:
-        return self._in_folder(job, lambda path: Made(output=self._output(job, takes, clip, path)))
+        def work(path: Path) -> Made:
+            output = self._output(job, takes, clip, path)
+            self.store.keep(job, str(output["sha256"]), str(output["thumbnail"]))
+            return Made(output=output)
+
+        return self._in_folder(job, work)
 
     def _in_folder(self, job: Job, work: Callable[[Path], Made]) -> Made:
-        """A step that writes a clip to a path of its own."""
-        folder = self.work / job.id
-        shutil.rmtree(folder, ignore_errors=True)  # what an attempt that died left behind
-        folder.mkdir(parents=True)
+        """A step that writes a clip to a path of this attempt's own: one that was overtaken may still write to another."""
+        for left in self.work.glob(f"{job.id}.*"):
+            if int(left.suffix[1:]) < job.attempt:
+                shutil.rmtree(left, ignore_errors=True)
+        folder = self.work / f"{job.id}.{job.attempt}"
+        folder.mkdir(parents=True, exist_ok=True)
         try:
-            return _guarded(job, lambda: work(folder / "clip.mp4"))
+            return self._guarded(job, lambda: work(folder / "clip.mp4"))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _guarded(self, job: Job, work: Callable[[], Made]) -> Made:
+        """Turn what stops a step into its result, so that a replay sees the same. An attempt that was overtaken has no result."""
+        try:
+            return work()
+        except Canceled:
+            return Made(canceled=True)
+        except Exception as err:
+            if self.store.status(job.id, job.attempt) is None:
+                raise TakenOver from err
+            if not isinstance(err, HappyHorseError):
+                _log.exception("job %s failed", job.id)
+            return Made(error=asdict(_told(err)))
+
+    def _kept(self, job: Job, take: Take) -> str:
+        """The digest of a take that is now in the store, and stays there while the job lives."""
+        digest = self.blobs.put_bytes(take.to_bytes())
+        self.store.keep(job, digest)
+        return digest
 
     def _denoise(self, job: Job) -> Take:
         decided = replan(job, self.engine.capabilities, self.blobs)
@@ -190,13 +220,13 @@ class Pipeline:
         return self.engine.refine(decided, take, on_progress=Reports(self.store, job).show)
 
     def _base_take(self, job: Job, base: str) -> Take:
-        return self._kept(base, lambda: self._denoise(job))
+        return self._found(base, lambda: self._denoise(job))
 
     def _last_take(self, job: Job, takes: Takes) -> Take:
-        return self._kept(takes.refined, lambda: self._refine(job, self._base_take(job, takes.base)))
+        return self._found(takes.refined, lambda: self._refine(job, self._base_take(job, takes.base)))
 
-    def _kept(self, digest: str, make: Callable[[], Take]) -> Take:
-        """The take of a step before; made again when it lay so long that the sweep has removed it."""
+    def _found(self, digest: str, make: Callable[[], Take]) -> Take:
+        """The take of a step before; made again when it is no longer there."""
         try:
             return Take.from_bytes(self.blobs.path(digest).read_bytes())
         except NotFound:
@@ -215,7 +245,7 @@ class Pipeline:
         return {**facts, "sha256": self.blobs.put(Path(clip.path))}
 
     def _copied(self, job: Job, takes: Takes, clip: Mapping[str, Any], path: Path) -> Output:
-        """The clip of the step before; made again when it lay so long that the sweep has removed it."""
+        """The clip of the step before; made again when it is no longer there."""
         try:
             shutil.copyfile(self.blobs.path(clip["sha256"]), path)
         except NotFound:
@@ -258,18 +288,6 @@ def _of_plan(decided: Plan) -> Mapping[str, object]:
         "plan_digest": decided.digest(),
         "billed_seconds": decided.billed_seconds,
     }
-
-
-def _guarded(job: Job, work: Callable[[], Made]) -> Made:
-    """Turn what stops a step into its result, so that a replay sees the same."""
-    try:
-        return work()
-    except Canceled:
-        return Made(canceled=True)
-    except Exception as err:
-        if not isinstance(err, HappyHorseError):
-            _log.exception("job %s failed", job.id)
-        return Made(error=asdict(_told(err)))
 
 
 def _told(err: Exception) -> JobError:

@@ -1,7 +1,8 @@
 """The queue in front of the workers: what is enqueued, under which names, and what DBOS must not decide for itself.
 
-One queue per engine, one job at a time per worker unless its engine only waits. The queue is partitioned by owner: a worker that is free looks at the
-owners in random order, so that a thousand jobs of one key do not stand before the first job of another.
+One queue per engine, one job at a time per worker unless its engine only waits. The queue is partitioned by owner: a worker
+that is free looks at the owners in random order, so that a thousand jobs of one key do not stand before the first job of
+another.
 """
 
 from __future__ import annotations

@@ -123,11 +123,11 @@ class JobReader:
         with self.database.read() as connection:
             return {row.id: row.num_events for row in connection.execute(query)}
 
-    def live(self, *, older_than_s: float = 0.0, limit: int = 500) -> Sequence[Job]:
-        """Jobs that are not over, oldest first."""
+    def live(self, *, older_than_s: float = 0.0, after: str = "", limit: int = 500) -> Sequence[Job]:
+        """Jobs that are not over, oldest first, from the one after the job `after` on."""
         old_enough = jobs.c.created_at <= time.time() - older_than_s
-        query = sa.select(jobs).where(jobs.c.status.in_(LIVE_VALUES), old_enough)
-        return self._jobs(query.order_by(jobs.c.created_at).limit(limit))
+        query = sa.select(jobs).where(jobs.c.status.in_(LIVE_VALUES), old_enough, jobs.c.id > after)
+        return self._jobs(query.order_by(jobs.c.id).limit(limit))
 
     def waiting(self, owner: str, *, limit: int = 500) -> Sequence[Job]:
         """Jobs of one owner that have not begun, in the order in which they should."""
@@ -156,6 +156,9 @@ class JobReader:
             )
             for media in connection.execute(sa.select(jobs.c.media).where(jobs.c.mode != "t2v")).scalars():
                 found.update(info["sha256"] for info in media.values())
+            live = sa.select(jobs.c.kept).where(jobs.c.status.in_(LIVE_VALUES))
+            for kept in connection.execute(live).scalars():
+                found.update(kept or ())
         return found & set(digests)
 
     def _row(self, query: sa.Select[Any]) -> sa.Row[Any] | None:
@@ -174,7 +177,7 @@ def _made_by(idempotency_key: str, owner: str) -> sa.Select[Any]:
 def job_of(row: sa.Row[tuple[object, ...]]) -> Job:
     """A row of the table of jobs without what only the store looks at."""
     fields = dict(row._mapping)
-    del fields["idempotency_key"], fields["request_hash"]
+    del fields["idempotency_key"], fields["request_hash"], fields["kept"]
     fields["status"] = Status(fields["status"])
     fields["error"] = JobError(**fields["error"]) if fields["error"] else None
     return Job(**fields)

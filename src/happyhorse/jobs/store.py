@@ -21,7 +21,7 @@ from happyhorse.db import Database, jobs, new_id
 from happyhorse.engines.base import Progress
 from happyhorse.errors import Conflict, LimitExceeded, NotFound
 from happyhorse.jobs import events
-from happyhorse.jobs.deliveries import announce, announce_progress, forget_told
+from happyhorse.jobs.deliveries import announce, announce_progress, drop_progress, forget_told
 from happyhorse.jobs.job import LIVE_VALUES, TERMINAL_VALUES, Job, JobError, NewJob, Status, sources
 from happyhorse.jobs.ledger import charge
 from happyhorse.jobs.limits import check_spend, free_places
@@ -114,6 +114,14 @@ class JobStore(JobReader):
             mine = (jobs.c.attempt == job.attempt, jobs.c.status.in_(LIVE_VALUES))
             return _update(connection, job.id, values, *mine) is not None
 
+    def keep(self, job: Job, *digests: str) -> None:
+        """Note contents that the job goes on from, so that the sweep leaves them however long the job stands still."""
+        with self.database.write() as connection:
+            mine = sa.select(jobs.c.kept).where(jobs.c.id == job.id, jobs.c.status.in_(LIVE_VALUES))
+            before = connection.execute(mine).scalar() or []
+            kept = list(dict.fromkeys((*before, *digests)))
+            _update(connection, job.id, {"kept": kept}, jobs.c.status.in_(LIVE_VALUES))
+
     def succeed(self, job_id: str, attempt: int, output: Mapping[str, object]) -> Job | None:
         """running -> succeeded, its charge and its news in one transaction; None when this attempt may not do it."""
         done = {"output": dict(output), "fraction": 1.0, "eta_s": 0.0, "cost_micros": jobs.c.price_micros}
@@ -148,10 +156,12 @@ class JobStore(JobReader):
             "finished_at": now,
             "expires_at": now + self.retention_s if self.retention_s else None,
             "preview_event": None,
+            "kept": None,
         }
         job = _move(connection, job_id, to, *where, values={**values, **last}, attempt=attempt)
         if job is not None:
             events.drop_previews(connection, job.id)
+            drop_progress(connection, job.id)
             announce(connection, job, cast(EventName, to.value))
         return job
 

@@ -3,7 +3,8 @@
 Identity: a worker takes the first free slot of its data folder by locking a file, and the kernel gives the slot back whatever
 kills the process. The next worker in the slot has the same name, so DBOS hands it at once what its predecessor left. Workers
 of other machines are watched by their heartbeat: one whose counter stands still for DEAD_S is dead, and a live worker asks DBOS
-to recover its jobs. Counters are compared with the observer's own clock, so clocks need not agree.
+to recover its jobs. Counters are compared with the observer's own clock, so clocks need not agree for that; the API offers an
+engine by the time of its workers' last beat, so clocks should agree within some 20 s.
 """
 
 from __future__ import annotations
@@ -207,11 +208,16 @@ class Worker:
             self.rows.beat(me, self.name, state="stopped")
 
     def _tend(self, me: str) -> None:
-        chores = ((RECONCILE_S, self.reconcile), (SWEEP_S, self.sweep))
-        due = [time.monotonic()] * len(chores)
+        threading.Thread(target=self._tidy, name="chores", daemon=True).start()
         while not self.stopping.wait(BEAT_S):
             self._safely(lambda: self.rows.beat(me, self.name, state="live"))
             self._safely(lambda: self.recover_dead(me))
+
+    def _tidy(self) -> None:
+        """On a thread of its own: a bucket that takes long to list must not keep this worker from saying that it lives."""
+        chores = ((RECONCILE_S, self.reconcile), (SWEEP_S, self.sweep))
+        due = [time.monotonic()] * len(chores)
+        while not self.stopping.wait(BEAT_S):
             for number, (every_s, chore) in enumerate(chores):
                 if time.monotonic() >= due[number]:
                     due[number] = time.monotonic() + every_s
@@ -234,8 +240,11 @@ class Worker:
 
     def reconcile(self) -> None:
         """Find jobs that are not over although nothing will run them, and queue them again."""
-        for job in self.turns.mend(self.store.live(older_than_s=_SETTLED_S)):
-            _log.warning("job %s had lost its place in the queue", job.id)
+        after = ""
+        while live := self.store.live(older_than_s=_SETTLED_S, after=after):
+            for job in self.turns.mend(live):
+                _log.warning("job %s had lost its place in the queue", job.id)
+            after = live[-1].id
 
     def sweep(self) -> None:
         """Retention: forget what is past its time, then remove the bytes that nobody refers to."""
@@ -250,7 +259,7 @@ class Worker:
     def _clear_work(self) -> None:
         """Remove what a killed attempt left on this machine of a job that has ended, canceled or made elsewhere."""
         for folder in self.work.iterdir() if self.work.is_dir() else ():
-            if self.store.is_over(folder.name):
+            if self.store.is_over(folder.stem):
                 shutil.rmtree(folder, ignore_errors=True)
 
 

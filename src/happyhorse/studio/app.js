@@ -15,6 +15,8 @@ const SETTLED_MS = 20_000;
 const TITLE = document.title;
 const DRAFT = "happyhorse.draft";
 
+let unanswered = null; // the request that was sent last, until it is answered: sent again, it makes no second clip
+
 onKeyNeeded(askForKey);
 
 const readPrompt = debounced(() => {
@@ -156,6 +158,7 @@ async function make() {
     $("prompt").focus();
     return;
   }
+  if ($("make").disabled) return; // the form may be sent by a key, too
   $("make").disabled = true;
   say("");
   try {
@@ -164,8 +167,11 @@ async function make() {
       say("A file could not be used. Take it away or choose another, then make the clip.");
       return;
     }
-    const once = [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(16)).join("");
-    const made = await post("/v1/generations", composer.fields, { headers: { "Idempotency-Key": once } });
+    const fields = composer.fields;
+    const wish = JSON.stringify(fields);
+    if (unanswered?.wish !== wish) unanswered = { wish, key: randomKey() };
+    const made = await post("/v1/generations", fields, { headers: { "Idempotency-Key": unanswered.key } });
+    unanswered = null;
     sessionStorage.removeItem(DRAFT);
     library.put(made);
     open(made);
@@ -174,6 +180,10 @@ async function make() {
   } finally {
     $("make").disabled = false;
   }
+}
+
+function randomKey() {
+  return [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(16)).join("");
 }
 
 function sayProblem(error) {

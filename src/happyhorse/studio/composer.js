@@ -17,7 +17,7 @@ export class Composer {
     $("ratios").append(choice("ratio", "", "as is"), ...RATIOS.map(ratioChoice));
     $("composer").addEventListener("input", () => this.#changed(onChange));
     $("composer").addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("composer").requestSubmit();
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.repeat) $("composer").requestSubmit();
     });
   }
 
