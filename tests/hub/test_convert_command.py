@@ -225,3 +225,18 @@ def test_a_picture_decoder_that_is_not_made_yet_is_not_called_right(
     metadata = {"format": FORMAT, "config": json.dumps(TURBO)}
     save_file(vae.state_dict(), store.root / "turbo_vae.safetensors", metadata=metadata)
     assert "turbo_vae: linked; turbo_vae.safetensors can be read" in run("verify", "magihuman", "turbo_vae")
+
+
+def test_files_that_are_not_those_of_a_part_are_not_linked(tmp_path: Path, store: WeightStore) -> None:
+    (base,) = find_parts("magihuman", ["base"])
+    before, wrong = tmp_path / "before", tmp_path / "wrong"
+    for folder in (before, wrong):
+        folder.mkdir()
+        save_file({"a": torch.zeros(2)}, folder / "model.safetensors")
+    store.link(base, before)
+    with pytest.raises(WeightsMissing, match=r"wrong lacks \d+ of \d+ tensors, first "):
+        run("pull", "magihuman", "base", "--from", str(wrong))
+    assert store.folder(base).resolve() == before
+    (wrong / "model.safetensors").write_bytes(b"cut")
+    with pytest.raises(WeightsMissing, match="is not a complete safetensors file"):
+        run("pull", "magihuman", "base", "--from", str(wrong))

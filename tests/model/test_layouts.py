@@ -293,6 +293,8 @@ IN_SECOND = "adapter.audio_embedder.weight"  # of the sorted names, the second s
         (_change(lambda t: t.pop(IN_SECOND)), r"lacks adapter\.audio_embedder\.weight, which the index places there"),
         (_change(lambda t: t.update(extra=torch.zeros(1))), "holds 1 tensors this model does not have, first extra"),
         (_index("{}"), "not a shard index"),
+        (_index("[]"), "not a shard index"),
+        (_index("null"), "not a shard index"),
         (_index('{"weight_map": {"a": "../b.safetensors"}}'), "outside its folder"),
     ],
 )  # fmt: skip
@@ -363,3 +365,22 @@ def test_a_folder_that_says_another_size_or_nothing_is_named(tmp_path: Path, mod
     (tmp_path / "packed" / "model.safetensors.zst").touch()
     with pytest.raises(WeightsMissing, match="zstd -d"):
         load_network(tmp_path / "packed", CONFIG)
+
+
+def test_shards_that_say_that_they_are_all_need_no_index(tmp_path: Path, model: Transformer) -> None:
+    folder = _original(dict(model.state_dict()), tmp_path / "net")
+    (folder / "model.safetensors.index.json").unlink()
+    loaded = load_network(folder, CONFIG).state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in model.state_dict().items())
+    (folder / "model-00002-of-00003.safetensors").rename(folder / "model-00004-of-00003.safetensors")
+    with pytest.raises(WeightsMissing, match="3 safetensors files and 0 indexes"):
+        load_network(folder, CONFIG)
+    (folder / "model-00004-of-00003.safetensors").unlink()
+    with pytest.raises(WeightsMissing, match="2 safetensors files and 0 indexes"):
+        load_network(folder, CONFIG)
+
+
+def test_what_repackagings_add_or_leave_empty_is_no_damage(tmp_path: Path, model: Transformer) -> None:
+    folder = _one_file(dict(model.state_dict()) | {"scaled_fp8": torch.zeros(0)}, tmp_path / "net")
+    (folder / "config.json").write_text(json.dumps(ARCH | {"post_norm_layers": None}))
+    assert load_network(folder, CONFIG).state_dict().keys() == model.state_dict().keys()

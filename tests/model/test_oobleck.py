@@ -47,8 +47,9 @@ def test_a_latent_is_2048_samples_both_ways(codec: Oobleck) -> None:
     assert latents.shape == (1, 3, 4)
 
 
-def test_encoding_draws_from_the_posterior(codec: Oobleck) -> None:
-    waveform = torch.rand(1, 2, 2 * SAMPLES_PER_LATENT) - 0.5
+@pytest.mark.parametrize("num_latents", [2, 7, 14, 28, 55])
+def test_encoding_draws_from_the_posterior_of_just_that_sound(codec: Oobleck, num_latents: int) -> None:
+    waveform = torch.rand(1, 2, num_latents * SAMPLES_PER_LATENT) - 0.5
     with torch.inference_mode():
         mean, std = codec.posterior(waveform)
         torch.testing.assert_close(codec.encode(waveform, noise=torch.ones_like), mean + std)

@@ -1,6 +1,7 @@
 """Golden vectors: the shipped ones pass, changed ones do not."""
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ from happyhorse.model import verify
 from happyhorse.model.goldens import Case
 from happyhorse.model.goldens_network import load_model, sampler_of, trajectory
 from happyhorse.model.pack import Latents
+from happyhorse.model.sampler import sigmas_of
+from happyhorse.model.superres import alpha_table
 from happyhorse.model.verify import verify_goldens
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
@@ -189,3 +192,37 @@ def test_a_codec_case_that_says_too_little_is_a_problem(tmp_path: Path, stem: st
     report = verify_goldens(tmp_path)
     assert [problem.case for problem in report.problems] == [stem]
     assert "config" in report.problems[0].reason
+
+
+def test_a_case_is_known_by_what_is_in_it_however_it_is_named(tmp_path: Path) -> None:
+    shutil.copy(GOLDENS / CASE, tmp_path / "five_steps.safetensors")
+    shutil.copy(GOLDENS / WEIGHTS, tmp_path / "dit_of_mine.safetensors")
+    _rewrite(
+        tmp_path / "five_steps.safetensors",
+        lambda _, config: config.update(weights="dit_of_mine.safetensors"),
+    )
+    for name in ("schedules", "misc_processing"):
+        shutil.copy(GOLDENS / f"{name}.safetensors", tmp_path / f"a_{name}.safetensors")
+    shutil.copy(GOLDENS / WEIGHTS, tmp_path / "nobodys.safetensors")
+    report = verify_goldens(tmp_path)
+    assert report.failures == ()
+    assert {check.case for check in report.checks} == {"five_steps", "a_schedules", "a_misc_processing"}
+    assert report.not_covered == ("nobodys.safetensors",)
+
+
+def test_a_time_between_two_whole_numbers_is_taken_either_way_and_no_other(tmp_path: Path) -> None:
+    path, levels = tmp_path / "times.safetensors", torch.tensor(sigmas_of(9, shift=1.0))
+    above = [round(1000 * level) for level in levels[:-1].tolist()]
+    whole = {1000 * level - number for level, number in zip(levels[:-1].tolist(), above, strict=True)}
+    assert any(abs(rest) < 1e-4 for rest in whole)
+
+    def passes(times: list[int]) -> bool:
+        tensors = {"sr_alpha_table": torch.tensor(alpha_table()), "timesteps_9": torch.tensor(times)}
+        save_file(tensors, path, metadata={"config": json.dumps({"case": "schedules", "shift": 1.0})})
+        return verify_goldens(tmp_path).passed
+
+    exact = [999 * (9 - i) / 9 for i in range(9)]
+    below = [math.ceil(time - 1e-9) - 1 if abs(time - round(time)) < 1e-9 else int(time) for time in exact]
+    assert passes([math.floor(time + 1e-9) for time in exact])
+    assert passes(below)
+    assert not passes([below[0] - 1, *below[1:]])

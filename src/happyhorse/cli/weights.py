@@ -137,9 +137,10 @@ def _store(engine: str) -> WeightStore:
 
 
 def _adopt(store: WeightStore, parts: Sequence[Part], source: Path) -> None:
+    from happyhorse.engines.magihuman_stored import judge_files
     from happyhorse.hub.adopt import adopt
 
-    found = adopt(store, parts, source)
+    found = adopt(store, parts, source, judge_files)
     for part in parts:
         if part.name in found:
             print(f"{part.name}: {found[part.name]}; {part.licence.name}")

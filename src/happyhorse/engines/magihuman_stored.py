@@ -20,6 +20,7 @@ from happyhorse.hub.store import WeightStore
 from happyhorse.model.checkpoint import only_file
 from happyhorse.model.config import ModelConfig
 from happyhorse.model.convert import made_turbo_vae
+from happyhorse.model.extras import installed
 from happyhorse.model.layouts import Shards, judged_shards
 from happyhorse.model.oobleck import Oobleck
 from happyhorse.model.release import NETWORKS
@@ -84,6 +85,14 @@ def judge_part(store: WeightStore, name: str, *, values: bool = False) -> None:
     """Judge the text encoder or a codec by its headers; of a codec the `values` too. Raises: WeightsMissing."""
     path = made_turbo_vae(store.root) if name == TURBO_VAE else store.folder(part_named(name))
     _judge_part(name, path, _state(path), values=values)
+
+
+def judge_files(part: Part, path: Path) -> None:
+    """Judge files that a user has by their headers, as far as this installation can read them. Raises: WeightsMissing."""
+    if part.name in NETWORKS:
+        _judged_shards(path, _state(path), NETWORKS[part.name].config)
+    elif part.name != TURBO_VAE and installed("transformers" if part.name == TEXT_ENCODER else "diffusers"):
+        _judge_part(part.name, path, _state(path), values=False)
 
 
 def network_folder(store: WeightStore, name: str, *, fp8: bool) -> Path:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from happyhorse.errors import InvalidRequest, WeightsMissing
 from happyhorse.hub.parts import Part
 from happyhorse.hub.store import WeightStore
 
+Judge = Callable[[Part, Path], None]
+"""Raises WeightsMissing for files that are not those of the part."""
 
-def adopt(store: WeightStore, parts: Sequence[Part], source: Path) -> dict[str, Path]:
+
+def adopt(
+    store: WeightStore, parts: Sequence[Part], source: Path, judge: Judge = lambda _part, _path: None
+) -> dict[str, Path]:
     """Link every part found at `source` and return where each was; with one part asked for, `source` may be that part.
 
-    Raises: InvalidRequest if there is no such folder, WeightsMissing if none of the parts is in it.
+    Raises: InvalidRequest if there is no such folder, WeightsMissing if none of the parts is in it or `judge` refuses one;
+    then nothing is linked, and what was linked before stays so.
     """
     if not source.is_dir():
         raise InvalidRequest(f"folder '{source}' does not exist", field="from")
@@ -23,9 +29,11 @@ def adopt(store: WeightStore, parts: Sequence[Part], source: Path) -> dict[str, 
     if not found:
         names = ", ".join(part.name for part in parts)
         raise WeightsMissing(f"{source} has no folder for any of: {names}")
-    for part in parts:
-        if part.name in found:
-            store.link(part, found[part.name])
+    here = [part for part in parts if part.name in found]
+    for part in here:
+        judge(part, found[part.name])
+    for part in here:
+        store.link(part, found[part.name])
     return found
 
 

@@ -77,7 +77,7 @@ class Case:
     @property
     def weights(self) -> str:
         """The stem of the weight file beside this one."""
-        return Path(str(self.settings.get("weights", ""))).name
+        return Path(str(self.settings.get("weights", ""))).name.removesuffix(".safetensors")
 
     def __contains__(self, name: str) -> bool:
         return name in self.tensors

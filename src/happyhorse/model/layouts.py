@@ -11,7 +11,8 @@ one tensor. Source: specs/model.md 1.2, 7.
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Set
+import re
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -29,6 +30,9 @@ from happyhorse.model.transformer import GroupedLinear, Transformer, cast_block_
 
 Layout = Literal["original", "diffusers", "fp8"]
 _SUBFOLDERS = ("transformer", "sr_transformer")
+_NUMBERED = re.compile(r"(?P<stem>.*)-(?P<k>\d{5})-of-(?P<n>\d{5})\.safetensors")
+_MARKERS = ("scaled_fp8",)
+"""Tensors that say how others are stored, in some repackagings; names and dtypes say it too."""
 _SCALE_SUFFIXES = (".weight.__fp8_scale", ".weight_scale", ".scale_weight", ".weight_scale_inv")
 """What follows a layer's name in that of the scale that its stored values are multiplied by. The last is DeepSeek's: the inverse
 of what they were multiplied by before. A plain `scale` is not among them: some libraries divide by it."""
@@ -67,6 +71,7 @@ def read_shards(path: Path) -> Shards:
     inner = [path / name for name in _SUBFOLDERS if (path / name).is_dir()]
     folder = inner[-1] if inner else path
     entries = read_headers(folder)
+    entries = {name: entry for name, entry in entries.items() if name not in _MARKERS}
     config = read_config(folder / "config.json")
     is_fp8 = any(entry.dtype == "F8_E4M3" for entry in entries.values())
     layout: Layout = "fp8" if is_fp8 else "diffusers" if config is not None else "original"
@@ -253,8 +258,8 @@ def read_headers(folder: Path) -> Mapping[str, Entry]:
     if len(indexes) == 1:
         return _indexed(folder, indexes[0])
     files = sorted(folder.glob("*.safetensors"))
-    if len(files) == 1 and not indexes:
-        return _header(files[0])
+    if files and not indexes and (len(files) == 1 or _are_all(files)):
+        return {name: entry for file in files for name, entry in _header(file).items()}
     if not folder.is_dir():
         raise WeightsMissing(f"there are no weights at {folder}")
     if any(folder.glob("*.safetensors.zst")):
@@ -264,10 +269,18 @@ def read_headers(folder: Path) -> Mapping[str, Entry]:
     )
 
 
+def _are_all(files: Sequence[Path]) -> bool:
+    """Whether files without an index say by their names that they are 1 to n of n."""
+    found = [_NUMBERED.fullmatch(file.name) for file in files]
+    numbers = [(match["stem"], int(match["k"]), int(match["n"])) for match in found if match]
+    stem, _, count = numbers[0] if numbers else ("", 0, 0)
+    return numbers == [(stem, k, count) for k in range(1, len(files) + 1)] and count == len(files)
+
+
 def _indexed(folder: Path, index: Path) -> dict[str, Entry]:
     try:
         places = {str(name): str(file) for name, file in json.loads(index.read_text())["weight_map"].items()}
-    except (ValueError, KeyError, AttributeError, OSError) as err:
+    except (ValueError, KeyError, AttributeError, TypeError, OSError) as err:
         raise WeightsMissing(f"{index} is not a shard index: {err!r}") from err
     names = sorted(set(places.values()))
     for name in names:

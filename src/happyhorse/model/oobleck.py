@@ -6,7 +6,6 @@ here are at LATENT_RATE_HZ and are resampled from and to what a file holds. Sour
 """
 
 import json
-import math
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -115,11 +114,8 @@ class Oobleck(nn.Module):
         self, waveform: Float[Tensor, "b k s"], *, noise: Callable[[Tensor], Tensor]
     ) -> Float[Tensor, "b a c"]:
         """Return a sample of the latents, ceil(s / 2048) of them; more than 29 s in windows that overlap by half."""
-        wanted = math.ceil(waveform.shape[2] / SAMPLES_PER_LATENT)
-        window = (
-            math.ceil(min(waveform.shape[2] / LATENT_RATE_HZ, WINDOW_S) * AUDIO_LATENT_RATE)
-            * SAMPLES_PER_LATENT
-        )
+        wanted = -(-waveform.shape[2] // SAMPLES_PER_LATENT)
+        window = SAMPLES_PER_LATENT * min(wanted, round(WINDOW_S * AUDIO_LATENT_RATE))
         chunks = []
         for start in range(0, max(1, waveform.shape[2] - window // 2), window // 2):
             piece = waveform[:, :, start : start + window]

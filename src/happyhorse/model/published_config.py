@@ -14,7 +14,7 @@ def config_from_published(
     """Read sizes under their published names. Raises: Unsupported for features that no published model has."""
     fixed = {"enable_attn_gating": True, "activation_type": "swiglu7", "post_norm_layers": []}
     for name, only in fixed.items():
-        if arch.get(name, only) != only:
+        if arch.get(name) not in (None, only):
             raise Unsupported(f"{name} is {arch[name]!r}; only {only!r} is supported")
     try:
         hidden, head_dim = _int(arch["hidden_size"]), _int(arch["head_dim"])

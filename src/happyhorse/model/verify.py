@@ -1,8 +1,11 @@
 """Holds our network, samplers and codecs against golden vectors: what `happyhorse verify goldens DIR` runs."""
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
 
 from happyhorse.errors import HappyHorseError, Unsupported
 from happyhorse.model import goldens_codecs, goldens_network
@@ -11,7 +14,22 @@ from happyhorse.model.goldens import Case, Check, Problem
 
 Runner = Callable[[Case], Iterator[Check]]
 
-_RUNNERS: dict[str, Runner] = {
+_MARKS: Mapping[str, Runner] = {
+    "sampler": goldens_network.check_trajectory,
+    "out_video_fp32": goldens_network.check_forward,
+    "out_video_bf16": goldens_network.check_forward,
+    "sr_alpha_table": goldens_network.check_schedules,
+    "decoder_block_out_channels": goldens_codecs.check_turbo_vae,
+    "dec_dim": goldens_codecs.check_wan_vae,
+    "waveform": goldens_codecs.check_oobleck,
+    "enc_waveform": goldens_codecs.check_oobleck,
+    "imgprep_rgb_u8": goldens_codecs.check_processing,
+    "crop0": goldens_codecs.check_processing,
+    "overlap_merged": goldens_codecs.check_processing,
+    "video_u8": goldens_codecs.check_processing,
+}
+"""What only one kind of case has, as a field of its config or as a tensor -> what is run on it."""
+_PREFIXES: Mapping[str, Runner] = {
     "dit_": goldens_network.check_forward,
     "sampler_": goldens_network.check_trajectory,
     "schedules": goldens_network.check_schedules,
@@ -20,8 +38,8 @@ _RUNNERS: dict[str, Runner] = {
     "oobleck": goldens_codecs.check_oobleck,
     "misc_": goldens_codecs.check_processing,
 }
-"""First letters of a file's name -> what is run on it."""
-_NEED_DIFFUSERS = ("wan22_vae", "oobleck")
+"""First letters of a file's name -> what is run on a file without such a mark, which then says what it lacks."""
+_NEED_DIFFUSERS = (goldens_codecs.check_wan_vae, goldens_codecs.check_oobleck)
 
 
 @dataclass(frozen=True)
@@ -46,33 +64,31 @@ def verify_goldens(folder: Path, on_result: Callable[[Check | Problem], None] | 
     """Run every case in a folder, in float32 and in the published dtype policy; call `on_result` as results arrive."""
     results: list[Check | Problem] = []
     not_covered: list[str] = []
-    weights_used: set[str] = set()
-    unknown: list[Path] = []
-    for path in sorted(folder.glob("*.safetensors")):
-        run = _runner_of(path.stem)
+    paths = sorted(folder.glob("*.safetensors"))
+    weights = {path.stem for path in paths if path.stem.endswith("_weights")} | set(map(_weights_of, paths))
+    used: set[str] = set()
+    for path in paths:
+        run = None if path.stem in weights else _runner_of(path)
         if run is None:
-            unknown.append(path)
             continue
-        if path.stem.startswith(_NEED_DIFFUSERS) and not installed("diffusers"):
+        used |= {path.stem, _weights_of(path)}
+        if run in _NEED_DIFFUSERS and not installed("diffusers"):
             not_covered.append(f"{path.name} (needs diffusers: pip install 'happyhorse[gpu]')")
             continue
-        for result in _run_case(path, run, weights_used, not_covered):
+        for result in _run_case(path, run, not_covered):
             results.append(result)
             if on_result is not None:
                 on_result(result)
     return Report(
         tuple(result for result in results if isinstance(result, Check)),
         tuple(result for result in results if isinstance(result, Problem)),
-        (*(path.name for path in unknown if path.stem not in weights_used), *not_covered),
+        (*(path.name for path in paths if path.stem not in used), *not_covered),
     )
 
 
-def _run_case(
-    path: Path, run: Runner, weights_used: set[str], not_covered: list[str]
-) -> Iterator[Check | Problem]:
+def _run_case(path: Path, run: Runner, not_covered: list[str]) -> Iterator[Check | Problem]:
     try:
         case = Case.read(path)
-        weights_used.add(case.weights)
         found = 0
         for check in run(case):
             found += 1
@@ -84,7 +100,24 @@ def _run_case(
         yield Problem(path.stem, str(err))
 
 
-def _runner_of(stem: str) -> Runner | None:
-    if stem.endswith("_weights"):
-        return None
-    return next((run for prefix, run in _RUNNERS.items() if stem.startswith(prefix)), None)
+def _runner_of(path: Path) -> Runner | None:
+    """By what is in a file, however it is named; by its name where that says nothing or the file is damaged."""
+    config, tensors = _look(path)
+    by_mark = (run for mark, run in _MARKS.items() if mark in config or mark in tensors)
+    by_name = (run for prefix, run in _PREFIXES.items() if path.stem.startswith(prefix))
+    return next(by_mark, None) or next(by_name, None)
+
+
+def _weights_of(path: Path) -> str:
+    """The stem of the file that a case names as its weights; empty for what is no case."""
+    return Path(str(_look(path)[0].get("weights", ""))).name.removesuffix(".safetensors")
+
+
+def _look(path: Path) -> tuple[Mapping[str, object], Set[str]]:
+    """A file's config and the names of its tensors; nothing of a damaged one."""
+    try:
+        with safe_open(path, framework="np") as opened:
+            config = json.loads((opened.metadata() or {}).get("config", "{}"))
+            return (config if isinstance(config, dict) else {}), set(opened.keys())
+    except (SafetensorError, ValueError, OSError):
+        return {}, set()
