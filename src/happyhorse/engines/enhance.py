@@ -37,13 +37,13 @@ _CUE_AFTER = re.compile(
 """A cue behind a line, in small letters: what begins with a capital is a new sentence."""
 _SENTENCE_END = re.compile(r"[.!?。！？\n]")
 _JOINING = re.compile(r"^(?:(?:and|then|while|as|und|während|et|puis)\s+|[\s,.:;：，、。-]+)+", re.IGNORECASE)
-_JOINED = re.compile(r"[\s,，、:：]*(?:\b(?:and|und|et|then|puis)\s*)?$", re.IGNORECASE)
+_JOINED = re.compile(r"\b(?:and|und|et|then|puis)$", re.IGNORECASE)
 _PRONOUN = re.compile(
-    r"(?:s?he|they|it|er|sie|es|il|elle|彼女?[はが]?|[他她]们?|그녀?[는가]?)\b.*", re.IGNORECASE
+    r"(?:(?:s?he|they|it|er|sie|es|il|elle)\b|彼女?[はが]|[他她]们?|그녀?[는가])", re.IGNORECASE
 )
-_ONLY_PRONOUN = re.compile(r"\S{1,4}")
 _SOMEBODY = "the person in the picture"
 _ATTRIBUTE = re.compile(r"\s(?:in|with|at|on|of|and|by|who|wearing)\b.*")
+_BLANKS = " \t\n,.:;，、。：；"
 _SPEECH = (
     "The facial muscles work in small, natural steps while the words come.",
     "Lips and jaw follow every syllable exactly and rest between the sentences.",
@@ -150,16 +150,15 @@ def _apart(text: str, lines: Sequence[Line], spans: Sequence[Span]) -> tuple[str
     for line in sorted(lines, key=lambda line: line.start):
         begin = max([position, *(span.start for span in spans if span.start <= line.start < span.end)])
         ends = [found.end() for found in _SENTENCE_END.finditer(text, begin, line.start)]
-        begin = max([begin, *(end for end in ends if _bare(text[end : line.start]))])
+        begin = next((end for end in reversed(ends) if _bare(text[end : line.start])), begin)
         cues = list(_CUE.finditer(text, begin, line.start))
         verbs = [cue for cue in cues if not _VOICE.fullmatch(cue[0])] or cues
         cut = verbs[-1].start() if verbs else line.start
         who, is_first = _bare(text[begin:cut]), not _bare("".join(kept) + text[position:begin])
         after = _CUE_AFTER.match(text, line.end)
-        pronoun = bool(
-            _PRONOUN.fullmatch(who) or (after and _PRONOUN.match((after["a"] or after["b"] or "").strip()))
-        )
-        kept.append(text[position : begin if _ONLY_PRONOUN.fullmatch(who) else cut])
+        named_after = (after["a"] or after["b"] or "").strip() if after else ""
+        pronoun = _PRONOUN.match(who) or _PRONOUN.match(named_after)
+        kept.append(text[position : begin if _PRONOUN.fullmatch(who) else cut])
         speaker = (_SOMEBODY if is_first else "") if pronoun else who
         spoken.append(Spoken(line, _bare(text[begin : line.start]) if cues else "", speaker))
         position = after.end() if after else line.end
@@ -169,12 +168,12 @@ def _apart(text: str, lines: Sequence[Line], spans: Sequence[Span]) -> tuple[str
 
 def _bare(clause: str) -> str:
     """A clause without what joins it to its neighbours."""
-    return _JOINED.sub("", _JOINING.sub("", clause)).rstrip(" .。")
+    return _JOINED.sub("", _JOINING.sub("", clause).rstrip(_BLANKS)).rstrip(_BLANKS)
 
 
 def _lead(one: Spoken, read: Prompt) -> str:
     """What stands before a line in the paragraph."""
-    if not one.lead:
+    if not one.lead or _MOVES.search(one.lead):
         return "The words are spoken"
     lead = one.lead
     if _CUE.match(lead):  # nobody is named
