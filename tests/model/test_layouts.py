@@ -384,3 +384,15 @@ def test_what_repackagings_add_or_leave_empty_is_no_damage(tmp_path: Path, model
     folder = _one_file(dict(model.state_dict()) | {"scaled_fp8": torch.zeros(0)}, tmp_path / "net")
     (folder / "config.json").write_text(json.dumps(ARCH | {"post_norm_layers": None}))
     assert load_network(folder, CONFIG).state_dict().keys() == model.state_dict().keys()
+
+
+def test_rotary_frequencies_may_be_left_out_but_not_be_others(tmp_path: Path, model: Transformer) -> None:
+    tensors = dict(model.state_dict())
+    bands = tensors.pop("adapter.rope.bands")
+    loaded = load_network(_one_file(tensors, tmp_path / "without"), CONFIG)
+    assert torch.equal(loaded.adapter.rope.bands, bands)
+    rounded = _one_file(tensors | {"adapter.rope.bands": bands.bfloat16()}, tmp_path / "rounded")
+    assert load_network(rounded, CONFIG).state_dict().keys() == model.state_dict().keys()
+    doubled = _one_file(tensors | {"adapter.rope.bands": 2 * bands}, tmp_path / "doubled")
+    with pytest.raises(WeightsMissing, match=r"doubled: adapter\.rope\.bands are not the rotary frequencies"):
+        load_network(doubled, CONFIG)

@@ -26,11 +26,13 @@ from happyhorse.model.checkpoint import mapped, read_metadata
 from happyhorse.model.config import ModelConfig
 from happyhorse.model.fp8 import FP8, Fp8Linear, has_nan, put, quantize, quantize_blocks
 from happyhorse.model.published_config import read_config
+from happyhorse.model.rope import RotaryBands
 from happyhorse.model.transformer import GroupedLinear, Transformer, cast_block_linears
 
 Layout = Literal["original", "diffusers", "fp8"]
 _SUBFOLDERS = ("transformer", "sr_transformer")
 _NUMBERED = re.compile(r"(?P<stem>.*)-(?P<k>\d{5})-of-(?P<n>\d{5})\.safetensors")
+_BANDS, _BAND_ERROR = "adapter.rope.bands", 0.01
 _MARKERS = ("scaled_fp8",)
 """Tensors that say how others are stored, in some repackagings; names and dtypes say it too."""
 _SCALE_SUFFIXES = (".weight.__fp8_scale", ".weight_scale", ".scale_weight", ".weight_scale_inv")
@@ -112,7 +114,25 @@ def open_network(
     }
     if fp8:
         quantize_blocks(model)
-    return model, _as_taken(read_tensors(shards.entries, device=device), matrices, fp8=fp8)
+    stored = _with_bands(read_tensors(shards.entries, device=device), config, shards.path)
+    return model, _as_taken(stored, matrices, fp8=fp8)
+
+
+def _with_bands(
+    stored: Iterator[tuple[str, Tensor]], config: ModelConfig, path: Path
+) -> Iterator[tuple[str, Tensor]]:
+    """Add the rotary frequencies where a repackaging left them out, since they follow from the sizes; where they are, hold them against those."""
+    bands, is_there = RotaryBands(config.head_dim, theta=config.rope_theta).bands, False
+    device = torch.device("cpu")
+    for name, tensor in stored:
+        device = tensor.device
+        if name == _BANDS:
+            is_there = True
+            if not torch.allclose(tensor.cpu().float(), bands, rtol=_BAND_ERROR, atol=0.0):
+                raise WeightsMissing(f"{path}: {_BANDS} are not the rotary frequencies of this model")
+        yield name, tensor
+    if not is_there:
+        yield _BANDS, bands.to(device)
 
 
 def _as_taken(
@@ -146,7 +166,8 @@ def empty_network(shards: Shards, config: ModelConfig) -> Transformer:
             empty = torch.empty(math.prod(scale.shape), device="meta")
             put(model, name, Fp8Linear(weight, empty, groups=module.groups))
     wanted = model.state_dict()
-    _check_names(shards, {scale_of(name): name for name in shards.entries}, wanted.keys())
+    found = {scale_of(name): name for name in shards.entries}
+    _check_names(shards, found, wanted.keys() - ({_BANDS} - found.keys()))
     for name, entry in shards.entries.items():
         tensor = wanted[scale_of(name)]
         if not is_scale(name) and entry.shape != tensor.shape:
