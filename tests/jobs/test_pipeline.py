@@ -328,3 +328,18 @@ def test_no_sweep_removes_what_a_job_goes_on_from_however_long_it_stands_still(s
     service.blobs.sweep(service.store.blobs_in_use, older_than_s=-1)
     contents = [place for place in service.blobs.older(-1) if place.parent != service.blobs.incoming]
     assert len(contents) == 2  # over: the clip and its thumbnail are left
+
+
+def test_a_database_that_is_away_when_a_take_is_kept_costs_no_pass(service, tmp_path, monkeypatch):
+    keep, calls = service.store.keep, []
+
+    def away_once(job, *digests):
+        calls.append(digests)
+        if len(calls) == 1:
+            raise sa.exc.OperationalError("UPDATE jobs", {}, OSError("the connection was closed"))
+        keep(job, *digests)
+
+    engine, job = TwoPasses(), submit(service)
+    monkeypatch.setattr(service.store, "keep", away_once)
+    assert run(service, tmp_path, job, engine=engine) == "succeeded"
+    assert (engine.runs, engine.refines, engine.renders, len(calls)) == (1, 1, 1, 4)

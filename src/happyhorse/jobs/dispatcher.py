@@ -78,9 +78,8 @@ class Dispatcher:
             self._bell.clear()
             try:
                 self._claim_due()
-            except (
-                Exception
-            ):  # no database, no thread: later there may be, and nothing else would start this again
+            except Exception:
+                # No database, no thread: later there may be one, and nothing else would start this again.
                 _log.exception("what is due could not be sent")
             self._bell.wait(POLL_S)
 

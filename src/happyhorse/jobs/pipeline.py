@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from dbos import DBOS
+from sqlalchemy.exc import SQLAlchemyError
 
 from happyhorse.engines.base import Engine, Progress
 from happyhorse.engines.plan import Plan
@@ -167,7 +168,7 @@ class Pipeline:
     def _decoded(self, job: Job, takes: Takes) -> Made:
         def work(path: Path) -> Made:
             clip = self._stored(self._clip(job, takes, path))
-            self.store.keep(job, str(clip["sha256"]))
+            self._keep(job, str(clip["sha256"]))
             return Made(clip=clip)
 
         return self._in_folder(job, work)
@@ -175,7 +176,7 @@ class Pipeline:
     def _signed(self, job: Job, takes: Takes, clip: dict[str, object]) -> Made:
         def work(path: Path) -> Made:
             output = self._output(job, takes, clip, path)
-            self.store.keep(job, str(output["sha256"]), str(output["thumbnail"]))
+            self._keep(job, str(output["sha256"]), str(output["thumbnail"]))
             return Made(output=output)
 
         return self._in_folder(job, work)
@@ -208,8 +209,15 @@ class Pipeline:
     def _kept(self, job: Job, take: Take) -> str:
         """The digest of a take that is now in the store, and stays there while the job lives."""
         digest = self.blobs.put_bytes(take.to_bytes())
-        self.store.keep(job, digest)
+        self._keep(job, digest)
         return digest
+
+    def _keep(self, job: Job, *digests: str) -> None:
+        """Without a database for a moment they are young yet, and no sweep would take them before an hour is over."""
+        try:
+            self.store.keep(job, *digests)
+        except SQLAlchemyError:
+            _log.exception("it could not be noted what job %s goes on from", job.id)
 
     def _denoise(self, job: Job) -> Take:
         decided = replan(job, self.engine.capabilities, self.blobs)
