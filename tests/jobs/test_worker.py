@@ -131,7 +131,7 @@ def test_a_sweep_that_takes_long_does_not_stop_the_heart(service, tmp_path, monk
     tending = threading.Thread(target=tidy._tend, args=("w0",))
     tending.start()
     assert swept.wait(30)
-    (before,) = tidy.rows.list()
+    (before,) = until(tidy.rows.list)
     until(lambda: tidy.rows.list()[0].beat > before.beat + 3, timeout_s=20)
     go_on.set()
     tidy.stopping.set()
