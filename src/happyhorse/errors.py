@@ -28,6 +28,7 @@ retry can help. Domain code raises these; the command line and the HTTP layer ea
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 
@@ -155,6 +156,11 @@ class DiskFull(EngineError):
     code = "disk_full"
     status = 507
     retryable = True
+
+
+def is_disk_full(err: BaseException) -> bool:
+    """Whether the system refused to write for want of room."""
+    return isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 class RemoteError(EngineError):

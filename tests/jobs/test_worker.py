@@ -139,6 +139,24 @@ def test_a_sweep_that_takes_long_does_not_stop_the_heart(service, tmp_path, monk
     tidy.slot.lock.close()
 
 
+def test_a_chore_that_fails_as_nobody_foresaw_is_tried_again(service, tmp_path, monkeypatch):
+    for name in ("BEAT_S", "SWEEP_S"):
+        monkeypatch.setattr(f"happyhorse.jobs.worker.{name}", 0.02)
+    tidy, calls = Worker(Instant(), service.database, tmp_path), []
+
+    def sweep():
+        calls.append(1)
+        raise TypeError("nobody foresaw this")
+
+    monkeypatch.setattr(tidy, "sweep", sweep)
+    tidying = threading.Thread(target=tidy._tidy)
+    tidying.start()
+    until(lambda: len(calls) > 2, timeout_s=20)
+    tidy.stopping.set()
+    tidying.join(20)
+    tidy.slot.lock.close()
+
+
 # -- real processes ----------------------------------------------------------------------------------------------------
 
 

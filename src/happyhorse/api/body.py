@@ -44,11 +44,16 @@ async def read_fields(request: Request, uploads: UploadStore, owner: str) -> Map
 
 def parse_json(text: str | bytes) -> object:
     """Raises: InvalidRequest for what is no JSON or holds text that cannot be kept."""
+    value = _loads(text, "the body")
+    check_text(value)
+    return value
+
+
+def _loads(text: str | bytes, what: str, *, field: str | None = None) -> object:
     try:
         value: object = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as err:
-        raise InvalidRequest(f"the body is not JSON: {str(err)[:120]}") from err
-    check_text(value)
+        raise InvalidRequest(f"{what} is not JSON: {str(err)[:120]}", field=field) from err
     return value
 
 
@@ -95,10 +100,7 @@ async def _form(request: Request, uploads: UploadStore, owner: str) -> Mapping[s
 
 def _form_value(field: str, text: str) -> object:
     if field in ("metadata", "characters") and text.lstrip().startswith("{"):
-        try:
-            return json.loads(text, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as err:
-            raise InvalidRequest(f"{field} is not JSON: {str(err)[:80]}", field=field) from err
+        return _loads(text, field, field=field)
     if field in ("watermark", "no_audio", "draft", "fit"):
         return _FLAGS.get(text.strip().lower(), text)
     return text

@@ -87,6 +87,8 @@ class CountRequests:
             return
         start = time.perf_counter()
 
+        started = False
+
         def note(status: int) -> None:
             route = getattr(scope.get("route"), "path", "none")
             # A caller may write any word for a method, and each label that was seen once is kept.
@@ -95,12 +97,15 @@ class CountRequests:
             self.seconds.labels(method, route).observe(time.perf_counter() - start)
 
         async def noted(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 note(message["status"])
             await send(message)
 
         try:
             await self.app(scope, receive, noted)
         except Exception:  # answered with 500 further out, where no middleware sees it
-            note(500)
+            if not started:
+                note(500)
             raise

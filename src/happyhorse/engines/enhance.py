@@ -117,7 +117,7 @@ def _paragraph(read: Prompt, spoken: Sequence[Spoken]) -> str:
     if not parts:
         told.insert(0, _sentence(read.text))
     said = [f'{_lead(one, read)}: "{spaced(one.line.text)}"' for one in spoken]
-    camera = _sentence(", ".join(still_camera(parts.get("camera", ""))))
+    camera = _sentence(_still_camera(parts.get("camera", "")))
     speech = _SPEECH if spoken else ()
     sentences = [*told, *_BODY, *said, *speech, camera, *_CAMERA]
     ours = [*_BODY, *speech, *_CAMERA[1:]]
@@ -133,11 +133,10 @@ def _num_words(sentences: Sequence[str]) -> int:
     return len(" ".join(sentences).split())
 
 
-def still_camera(text: str) -> Sequence[str]:
+def _still_camera(text: str) -> str:
     """What is told of the camera but its moves."""
-    return [
-        piece.strip() for piece in re.split(r"[,;，、]", text) if piece.strip() and not _MOVES.search(piece)
-    ]
+    pieces = map(str.strip, re.split(r"[,;，、]", text))
+    return ", ".join(piece for piece in pieces if piece and not _MOVES.search(piece))
 
 
 def _apart(text: str, lines: Sequence[Line], spans: Sequence[Span]) -> tuple[str, list[Spoken]]:

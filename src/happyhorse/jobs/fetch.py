@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Mapping
 from typing import IO
@@ -10,7 +9,7 @@ from urllib.parse import urljoin
 
 import httpcore
 
-from happyhorse.errors import DiskFull, MediaError
+from happyhorse.errors import DiskFull, MediaError, is_disk_full
 from happyhorse.jobs.outbound import Outbound, Refused, in_ascii, shown
 
 MAX_BYTES = 120_000_000
@@ -47,7 +46,7 @@ class Fetcher:
         except (httpcore.TimeoutException, TimeoutError) as err:
             raise TooSlow(f"{field}: {shown(url)} took longer than {max_s:g} s", field=field) from err
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, OSError) as err:
-            if isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EDQUOT):
+            if is_disk_full(err):
                 raise DiskFull(f"{field}: the disk is full; there is no room for {shown(url)}") from err
             raise MediaError(f"{field}: {shown(url)} cannot be fetched", field=field) from err
 

@@ -9,7 +9,6 @@ until it is over.
 
 from __future__ import annotations
 
-import errno
 import logging
 import shutil
 from collections.abc import Callable, Mapping
@@ -23,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from happyhorse.engines.base import Engine, Progress
 from happyhorse.engines.plan import Plan
 from happyhorse.engines.take import Take
-from happyhorse.errors import Canceled, DiskFull, HappyHorseError, NotFound, OutOfMemory
+from happyhorse.errors import Canceled, DiskFull, HappyHorseError, NotFound, OutOfMemory, is_disk_full
 from happyhorse.jobs.blobs import BlobStore
 from happyhorse.jobs.inputs import Inputs
 from happyhorse.jobs.job import Job, JobError, Status
@@ -302,7 +301,7 @@ def _told(err: Exception) -> JobError:
     """An exception as the caller sees it; what is not ours is named by kind and not quoted."""
     if isinstance(err, MemoryError):
         return JobError(OutOfMemory.code, "there was not enough memory for this clip", retryable=True)
-    if isinstance(err, DiskFull) or (isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EDQUOT)):
+    if isinstance(err, DiskFull) or is_disk_full(err):
         return JobError(DiskFull.code, "the disk of the worker is full", retryable=True)
     # The field output is the place on the worker's disk, which is no business of the caller.
     if isinstance(err, HappyHorseError) and err.field != "output":

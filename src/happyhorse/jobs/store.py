@@ -117,8 +117,7 @@ class JobStore(JobReader):
     def keep(self, job: Job, *digests: str) -> None:
         """Note contents that the job goes on from, so that the sweep leaves them however long the job stands still."""
         with self.database.write() as connection:
-            mine = sa.select(jobs.c.kept).where(jobs.c.id == job.id, jobs.c.status.in_(LIVE_VALUES))
-            before = connection.execute(mine).scalar() or []
+            before = connection.execute(sa.select(jobs.c.kept).where(jobs.c.id == job.id)).scalar() or []
             kept = list(dict.fromkeys((*before, *digests)))
             _update(connection, job.id, {"kept": kept}, jobs.c.status.in_(LIVE_VALUES))
 

@@ -28,7 +28,6 @@ from dbos import DBOS
 
 from happyhorse.db import Database, workers
 from happyhorse.engines.base import Engine
-from happyhorse.errors import StorageUnavailable
 from happyhorse.jobs.bucket import open_blobs
 from happyhorse.jobs.deliveries import DeliveryStore
 from happyhorse.jobs.fetch import Fetcher
@@ -228,7 +227,7 @@ class Worker:
         """A chore that fails is tried again at its next time; the job in hand must not die of it."""
         try:
             chore()
-        except (sa.exc.SQLAlchemyError, OSError, StorageUnavailable):
+        except Exception:  # whatever it is: nothing else would start the thread of the chores again
             _log.exception("a chore of the worker failed")
 
     def recover_dead(self, me: str) -> None:

@@ -53,6 +53,11 @@ class Problem:
     reason: str
 
 
+def weights_of(settings: Mapping[str, object]) -> str:
+    """The stem of the file that a config names as its weights; empty when it names none."""
+    return Path(str(settings.get("weights", ""))).name.removesuffix(".safetensors")
+
+
 @dataclass(frozen=True)
 class Case:
     """One golden file. Remembers which tensors were read, to name those that were not."""
@@ -77,7 +82,7 @@ class Case:
     @property
     def weights(self) -> str:
         """The stem of the weight file beside this one."""
-        return Path(str(self.settings.get("weights", ""))).name.removesuffix(".safetensors")
+        return weights_of(self.settings)
 
     def __contains__(self, name: str) -> bool:
         return name in self.tensors

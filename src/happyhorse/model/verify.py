@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from happyhorse.errors import HappyHorseError, Unsupported
 from happyhorse.model import goldens_codecs, goldens_network
 from happyhorse.model.extras import installed
-from happyhorse.model.goldens import Case, Check, Problem
+from happyhorse.model.goldens import Case, Check, Problem, weights_of
 
 Runner = Callable[[Case], Iterator[Check]]
 
@@ -65,13 +65,15 @@ def verify_goldens(folder: Path, on_result: Callable[[Check | Problem], None] | 
     results: list[Check | Problem] = []
     not_covered: list[str] = []
     paths = sorted(folder.glob("*.safetensors"))
-    weights = {path.stem for path in paths if path.stem.endswith("_weights")} | set(map(_weights_of, paths))
+    looks = {path: _look(path) for path in paths}
+    weights = {weights_of(config) for config, _ in looks.values()}
     used: set[str] = set()
-    for path in paths:
-        run = None if path.stem in weights else _runner_of(path)
+    for path, (config, tensors) in looks.items():
+        is_weights = path.stem in weights or path.stem.endswith("_weights")
+        run = None if is_weights else _runner_of(path.stem, config.keys() | tensors)
         if run is None:
             continue
-        used |= {path.stem, _weights_of(path)}
+        used |= {path.stem, weights_of(config)}
         if run in _NEED_DIFFUSERS and not installed("diffusers"):
             not_covered.append(f"{path.name} (needs diffusers: pip install 'happyhorse[gpu]')")
             continue
@@ -100,17 +102,11 @@ def _run_case(path: Path, run: Runner, not_covered: list[str]) -> Iterator[Check
         yield Problem(path.stem, str(err))
 
 
-def _runner_of(path: Path) -> Runner | None:
+def _runner_of(stem: str, holds: Set[str]) -> Runner | None:
     """By what is in a file, however it is named; by its name where that says nothing or the file is damaged."""
-    config, tensors = _look(path)
-    by_mark = (run for mark, run in _MARKS.items() if mark in config or mark in tensors)
-    by_name = (run for prefix, run in _PREFIXES.items() if path.stem.startswith(prefix))
+    by_mark = (run for mark, run in _MARKS.items() if mark in holds)
+    by_name = (run for prefix, run in _PREFIXES.items() if stem.startswith(prefix))
     return next(by_mark, None) or next(by_name, None)
-
-
-def _weights_of(path: Path) -> str:
-    """The stem of the file that a case names as its weights; empty for what is no case."""
-    return Path(str(_look(path)[0].get("weights", ""))).name.removesuffix(".safetensors")
 
 
 def _look(path: Path) -> tuple[Mapping[str, object], Set[str]]:
